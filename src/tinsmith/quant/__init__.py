@@ -1,0 +1,1 @@
+"""Integer formats and the single definition of rounding."""
