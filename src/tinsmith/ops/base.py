@@ -1,0 +1,110 @@
+"""`Operator`: one object that holds everything the rest of tinsmith needs to know about an operator.
+
+A family file (``ops/<family>.py``) defines its operators and lists them in ``OPERATORS``; `tinsmith.ops.find` picks them
+up. Only `compute` is mandatory: an operator that exists only in files (InsertZeros) needs no more; the rest has defaults
+that suit operators which move data unchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tinsmith.ops.call import Array, Call
+from tinsmith.ops.emit import Emit
+from tinsmith.ops.floatnode import FloatNode
+from tinsmith.ops.layouts import LayoutRule, original
+from tinsmith.ops.lowering import Lowering, lower_plain
+from tinsmith.ops.ports import ACTIVATION, RAW, Ports
+from tinsmith.targets import Target
+
+Precision = Literal["int8", "int16", "float32"]
+Shape = tuple[int, ...]
+INTEGER: frozenset[Precision] = frozenset({"int8", "int16"})
+ALL: frozenset[Precision] = frozenset({"int8", "int16", "float32"})
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """A limit of the runtime or the chip, checked on the float node before any calibration.
+
+    Attributes:
+        check: True where the node respects the limit.
+        message: What the user reads when it does not: the reason, then the way out.
+    """
+
+    check: Callable[[FloatNode, Target], bool]
+    message: str
+
+
+def constraint(check: Callable[[FloatNode, Target], bool]) -> Constraint:
+    """A `Constraint` whose message is the docstring of its check."""
+    return Constraint(check, " ".join((check.__doc__ or "").split()))
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one execution of a node takes.
+
+    Attributes:
+        macs: Multiply-accumulates.
+        kernel: Class of kernel for the latency model.
+    """
+
+    macs: int
+    kernel: str
+
+
+def move_ports(node: FloatNode, target: Target) -> Ports:
+    """Input 0 and all outputs share one exponent; other inputs stay raw (shapes, axes, indices)."""
+    inputs = tuple(ACTIVATION if index == 0 else RAW for index in range(len(node.inputs)))
+    return Ports(inputs, tuple(ACTIVATION for _ in node.outputs), tied=(0,))
+
+
+def free_ports(node: FloatNode, target: Target) -> Ports:
+    """Input 0 and output 0 have formats of their own; other inputs stay raw."""
+    inputs = tuple(ACTIVATION if index == 0 else RAW for index in range(len(node.inputs)))
+    return Ports(inputs, tuple(ACTIVATION for _ in node.outputs))
+
+
+def no_macs(node: FloatNode) -> Cost:
+    """Data that only moves."""
+    return Cost(0, "move")
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """Everything about one operator.
+
+    Attributes:
+        name: ONNX or ESP-DL operator type.
+        compute: The exact result of one execution, arrays of the outputs' dtypes, as SEMANTICS says. Short.
+        emit: The same as nodes of an ONNX graph whose float arithmetic is exact; None where only the interpreter runs
+            it. Raises `tinsmith.ops.emit.NotExpressible` for cases it cannot do.
+        shape: Output shapes (file layout) from a `Call` whose data are not needed; None: found by running `compute`
+            on zeros, which is right for everything cheap.
+        types: Precisions the runtime has.
+        ports: How a float node's inputs and outputs are quantized.
+        layout: Which orders of dimensions it wants and gives.
+        lower: The program nodes a float node becomes.
+        constraints: Limits checked before calibration.
+        cost: Arithmetic of one execution of the float node.
+        fuses_relu: Whether a following Relu with no other consumer becomes part of this node.
+        importable: Whether float networks may contain it (False: exists only in files).
+        passive: Whether a float network's node takes its width from its producer (data movers).
+    """
+
+    name: str
+    compute: Callable[[Call], Sequence[Array]]
+    emit: Callable[[Emit], None] | None = None
+    shape: Callable[[Call], Sequence[Shape]] | None = None
+    types: frozenset[Precision] = ALL
+    ports: Callable[[FloatNode, Target], Ports] = move_ports
+    layout: LayoutRule = original
+    lower: Callable[[Lowering], None] = lower_plain
+    constraints: tuple[Constraint, ...] = field(default=())
+    cost: Callable[[FloatNode], Cost] = no_macs
+    fuses_relu: bool = False
+    importable: bool = True
+    passive: bool = False

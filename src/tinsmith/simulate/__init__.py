@@ -1,0 +1,1 @@
+"""Exact execution of a `Program`: the interpreter, which is the definition, and its compiled form."""

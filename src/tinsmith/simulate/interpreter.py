@@ -1,0 +1,110 @@
+"""The interpreter: one sample, one node after the other, one readable kernel per operator. It is the definition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from tinsmith.errors import ProgramError, TinsmithError
+from tinsmith.ops import find
+from tinsmith.ops.call import Arg, Array, Call
+from tinsmith.program import Node, Program, Value
+from tinsmith.targets import Target
+
+
+def call_of(
+    program: Program,
+    node: Node,
+    tensors: Mapping[str, Array],
+    target: Target,
+    state: dict[str, Array] | None = None,
+    observe: dict[str, dict[str, int]] | None = None,
+) -> Call:
+    """The node with its arguments, taken from ``tensors`` and the program's constants.
+
+    Raises:
+        ProgramError: An input is computed nowhere before the node.
+    """
+    inputs: list[Arg | None] = []
+    for name in node.inputs:
+        if not name:
+            inputs.append(None)
+        elif name in program.constants:
+            constant = program.constants[name]
+            inputs.append(Arg(constant.data, constant.exponents))
+        elif name in tensors:
+            value = program.values.get(name)
+            inputs.append(Arg(tensors[name], value.exponents if value is not None else (0,)))
+        else:
+            raise ProgramError(f"input {name!r} is computed nowhere before it.", subject=f"{node.op_type} {node.name!r}")
+    return Call(
+        node,
+        tuple(inputs),
+        tuple(_output(program, node, name) for name in node.outputs if name),
+        target,
+        program.constants,
+        {} if state is None else state,
+        {} if observe is None else observe,
+    )
+
+
+def _output(program: Program, node: Node, name: str) -> Value:
+    try:
+        return program.values[name]
+    except KeyError:
+        raise ProgramError(
+            f"output {name!r} has no type or exponent in the file.", subject=f"{node.op_type} {node.name!r}"
+        ) from None
+
+
+def steps(
+    program: Program,
+    inputs: Mapping[str, Array],
+    target: Target,
+    state: dict[str, Array],
+    observe: dict[str, dict[str, int]],
+) -> Iterator[tuple[Node, dict[str, Array]]]:
+    """Run node by node, yielding each node with the tensors known after it (one dict, growing)."""
+    tensors = dict(inputs)
+    for node in program.nodes:
+        call = call_of(program, node, tensors, target, state, observe)
+        try:
+            results = find(node.op_type, node.name).compute(call)
+        except TinsmithError:
+            raise
+        except (ValueError, IndexError, KeyError, TypeError, ZeroDivisionError, AssertionError) as error:
+            raise ProgramError(f"cannot be computed: {error}", subject=f"{node.op_type} {node.name!r}") from error
+        for value, result in zip(call.outputs, results, strict=True):
+            if result.dtype != value.dtype.numpy:
+                raise ProgramError(
+                    f"computed {result.dtype}, the file says {value.dtype.name}.", subject=f"{node.op_type} {node.name!r}"
+                )
+            tensors[value.name] = result
+        yield node, tensors
+
+
+def interpret(
+    program: Program,
+    inputs: Mapping[str, Array],
+    target: Target,
+    *,
+    state: dict[str, Array] | None = None,
+    observe: dict[str, dict[str, int]] | None = None,
+) -> dict[str, Array]:
+    """One run on one sample.
+
+    Args:
+        program: What the chip would load.
+        inputs: `{input name: array}` in the file's layout and dtypes.
+        target: The chip.
+        state: Memory of nodes that keep some between runs; updated in place. None starts from zero.
+        observe: Receives what kernels noticed, by node name.
+
+    Returns:
+        Every tensor by name, inputs included, in the file's layout and dtypes.
+    """
+    tensors: dict[str, Array] = {name: np.asarray(array) for name, array in inputs.items()}
+    for _, known in steps(program, tensors, target, state if state is not None else {}, observe if observe is not None else {}):
+        tensors = known
+    return tensors
