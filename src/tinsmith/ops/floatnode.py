@@ -73,25 +73,25 @@ class FloatNode:
             return None
         return self.input(index).const
 
-    def int(self, name: str, default: int) -> int:
+    def integer(self, name: str, default: int) -> int:
         """An integer attribute or its ONNX default."""
         value = self.attributes.get(name, default)
         assert isinstance(value, int)
         return value
 
-    def float(self, name: str, default: float) -> float:
+    def real(self, name: str, default: float) -> float:
         """A float attribute or its ONNX default."""
         value = self.attributes.get(name, default)
         assert isinstance(value, (int, float))
         return value
 
-    def ints(self, name: str, default: tuple[int, ...]) -> tuple[int, ...]:
+    def integers(self, name: str, default: tuple[int, ...]) -> tuple[int, ...]:
         """A list-of-integers attribute or its default."""
         value = self.attributes.get(name, default)
         assert isinstance(value, tuple)
         return tuple(int(v) for v in value)
 
-    def string(self, name: str, default: str) -> str:
+    def text(self, name: str, default: str) -> str:
         """A string attribute or its ONNX default."""
         value = self.attributes.get(name, default)
         assert isinstance(value, str)

@@ -7,6 +7,7 @@ through it.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -130,9 +131,9 @@ class Lowering:
         inputs: list[str],
         outputs: list[str] | None = None,
         *,
+        attributes: Mapping[str, Attribute] | None = None,
         op_type: str | None = None,
         name: str | None = None,
-        **attributes: Attribute,
     ) -> None:
         """Append a node with `quant_type` and the given attributes; by default the float node's own type and name."""
         self.sink.add_node(
@@ -140,7 +141,7 @@ class Lowering:
             name or self.node.name,
             inputs,
             outputs if outputs is not None else [slot.name for slot in self.outputs],
-            {**attributes, "quant_type": self.quant_type},
+            {**(attributes or {}), "quant_type": self.quant_type},
         )
 
 
@@ -160,19 +161,19 @@ def lower_plain(call: Lowering) -> None:
     names = [call.name(index) for index in range(len(call.inputs))]
     while names and not names[-1]:
         names.pop()
-    call.emit(names, **plain_attributes(call.node))
+    call.emit(names, attributes=plain_attributes(call.node))
 
 
 def lower_with_axis(call: Lowering) -> None:
     """As `lower_plain`, with attribute ``axis`` moved to where the layout has it (default as ONNX: see the operator)."""
     attributes = plain_attributes(call.node)
-    axis = call.node.int("axis", -1 if call.node.op_type != "Split" else 0)
+    axis = call.node.integer("axis", -1 if call.node.op_type != "Split" else 0)
     attributes["axis"] = call.slot(0).perm.index(axis % len(call.slot(0).perm))
     names = [call.name(index) for index in range(len(call.inputs))]
-    call.emit(names, **attributes)
+    call.emit(names, attributes=attributes)
 
 
-def lower_unary(call: Lowering, function: Any) -> None:
+def lower_unary(call: Lowering, function: Callable[[Array], Array]) -> None:
     """An activation: int8 becomes a look-up table of ``function`` (FORMAT §7), int16 and float stay the operator.
 
     Args:
@@ -186,10 +187,10 @@ def lower_unary(call: Lowering, function: Any) -> None:
         attributes["lut"] = call.sink.add_table(
             call.node.op_type, unary_table(function, source, result, call.target), result.exponents
         )
-    call.emit([call.name(0)], **attributes)
+    call.emit([call.name(0)], attributes=attributes)
 
 
-def unary_table(function: Any, source: Format, result: Format, target: Target) -> Array:
+def unary_table(function: Callable[[Array], Array], source: Format, result: Format, target: Target) -> Array:
     """``quantize(function(q · 2**e))`` for all 256 values q = -128 … 127, as int8."""
     with np.errstate(all="ignore"):
         reals = np.ldexp(np.arange(-128, 128, dtype=np.float64), source.exponent)
