@@ -105,11 +105,13 @@ class Tensor:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Tensor):
             return NotImplemented
-        return (
-            (self.name, self.exponents, self.doc, self.shape, self.data.dtype)
-            == (other.name, other.exponents, other.doc, other.shape, other.data.dtype)
-            and self.data.tobytes() == other.data.tobytes()
-        )
+        return (self.name, self.exponents, self.doc, self.shape, self.data.dtype) == (
+            other.name,
+            other.exponents,
+            other.doc,
+            other.shape,
+            other.data.dtype,
+        ) and self.data.tobytes() == other.data.tobytes()
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -176,6 +178,7 @@ class Program:
         name: Graph name.
         opset: Opset imports, `{domain: version}`.
         doc: Model doc string.
+        memo: What the simulator derived from this very program (compiled forms); never part of its value.
     """
 
     nodes: tuple[Node, ...]
@@ -195,13 +198,29 @@ class Program:
     domain: str = ""
     doc: str = ""
     graph_doc: str = ""
+    memo: dict[object, object] = field(default_factory=dict, init=False, repr=False)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Program):
             return NotImplemented
         mine, theirs = (
-            (p.nodes, p.inputs, p.outputs, p.values, p.constants, p.metadata, p.name, p.opset, p.producer_name,
-             p.producer_version, p.ir_version, p.model_version, p.domain, p.doc, p.graph_doc)
+            (
+                p.nodes,
+                p.inputs,
+                p.outputs,
+                p.values,
+                p.constants,
+                p.metadata,
+                p.name,
+                p.opset,
+                p.producer_name,
+                p.producer_version,
+                p.ir_version,
+                p.model_version,
+                p.domain,
+                p.doc,
+                p.graph_doc,
+            )
             for p in (self, other)
         )
         return mine == theirs and all(

@@ -39,9 +39,12 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """A fact the compiled graph assumes and reports: on real input, ``tensor`` (one float) stays below ``limit``."""
+    """A fact the compiled graph assumes and reports: on real input, ``tensor`` (one float) stays below ``limit``.
 
-    node: str
+    ``output`` names the first output of the node that relies on it.
+    """
+
+    output: str
     tensor: str
     limit: float
 
@@ -57,6 +60,16 @@ class Builder:
     ranks: dict[str, int] = field(default_factory=dict)
     _counter: int = 0
     _known: dict[tuple[str, tuple[int, ...], bytes], str] = field(default_factory=dict)
+
+    def mark(self) -> tuple[int, int, frozenset[tuple[str, Layout]]]:
+        """Where the graph stands now, for `rollback`."""
+        return len(self.steps), len(self.guards), frozenset(self.places)
+
+    def rollback(self, mark: tuple[int, int, frozenset[tuple[str, Layout]]]) -> None:
+        """Forget steps, guards and places added since ``mark``."""
+        steps, guards, places = mark
+        del self.steps[steps:], self.guards[guards:]
+        self.places = {key: name for key, name in self.places.items() if key in places}
 
     def fresh(self, hint: str) -> str:
         """A new tensor name."""
@@ -143,7 +156,7 @@ class Emit:
 
     def guard(self, tensor: str, limit: float) -> None:
         """Report ``tensor`` (a single float) and rely on it being below ``limit``."""
-        self.builder.guards.append(Guard(self.call.node.name, tensor, limit))
+        self.builder.guards.append(Guard(self.call.node.outputs[0], tensor, limit))
 
     def rounded(self, tensor: str, *, wide: bool = False) -> str:
         """R(v) of a float32 tensor (float64 if ``wide``), the target's rounding."""

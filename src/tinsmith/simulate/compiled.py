@@ -1,1 +1,252 @@
-"""The compiled form: a Program as one ONNX graph whose float arithmetic is exact (DESIGN, "Exact and fast")."""
+"""The compiled form: a Program as ONNX graphs whose float arithmetic is exact (DESIGN, "Exact and fast").
+
+Runs of nodes that have an ONNX form become one graph each; the nodes between them run in the interpreter. Facts a graph
+relies on and that only real data can confirm are *guards*: each run reports them, and where one does not hold the node is
+computed again by the interpreter, and everything after it too if its result differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tinsmith.ops import find
+from tinsmith.ops.call import Array
+from tinsmith.ops.emit import Builder, Emit, Guard, NotExpressible
+from tinsmith.program import DType, Node, Program
+from tinsmith.simulate.graphs import carry_in, carry_out, session, to_model
+from tinsmith.simulate.interpreter import call_of, compute
+from tinsmith.simulate.shapes import infer_shapes, placeholder
+from tinsmith.targets import Target
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+
+@dataclass(slots=True)
+class GraphPart:
+    """Consecutive nodes as one ONNX graph.
+
+    Attributes:
+        nodes: The nodes, in order.
+        feeds: Program values it takes.
+        results: Program values it gives.
+        guards: Guards, whose tensors follow the results in the graph's outputs.
+        model: The serialized graph.
+    """
+
+    nodes: tuple[Node, ...]
+    feeds: tuple[str, ...]
+    results: tuple[str, ...]
+    guards: tuple[Guard, ...]
+    model: bytes
+    sessions: dict[int, onnxruntime.InferenceSession] = field(default_factory=dict)
+
+    def run(self, tensors: Mapping[str, Array], threads: int) -> tuple[dict[str, Array], list[Guard]]:
+        """The results, and the guards that did not hold."""
+        if threads not in self.sessions:
+            self.sessions[threads] = session(self.model, threads)
+        feeds = {f"in|{name}": np.ascontiguousarray(tensors[name]) for name in self.feeds}
+        found = self.sessions[threads].run(None, feeds)
+        count = len(self.results)
+        broken = [g for g, v in zip(self.guards, found[count:], strict=True) if not float(v) < g.limit]
+        return dict(zip(self.results, found[:count], strict=True)), broken
+
+
+@dataclass(frozen=True, slots=True)
+class NodePart:
+    """One node that only the interpreter can run, and why."""
+
+    node: Node
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A program in executable parts.
+
+    Attributes:
+        program: The program.
+        target: The chip.
+        parts: Graphs and interpreted nodes, in order.
+        keep: Names of the values a run returns.
+    """
+
+    program: Program
+    target: Target
+    parts: tuple[GraphPart | NodePart, ...]
+    keep: frozenset[str]
+
+    def run(
+        self,
+        inputs: Mapping[str, Array],
+        *,
+        threads: int = 1,
+        state: dict[str, Array] | None = None,
+        observe: dict[str, dict[str, int]] | None = None,
+    ) -> dict[str, Array]:
+        """One run on one sample; arguments and result as `tinsmith.simulate.interpreter.interpret`."""
+        tensors: dict[str, Array] = dict(inputs)
+        memory = {} if state is None else state
+        notes = {} if observe is None else observe
+        interpreting = False
+        for part in self.parts:
+            if isinstance(part, NodePart):
+                self._interpret([part.node], tensors, memory, notes)
+            elif interpreting:
+                self._interpret(part.nodes, tensors, memory, notes)
+            else:
+                results, broken = part.run(tensors, threads)
+                if broken and not self._confirmed(part, tensors, {g.output for g in broken}, notes):
+                    interpreting = True
+                    self._interpret(part.nodes, tensors, memory, notes)
+                else:
+                    tensors.update(results)
+        return {name: array for name, array in tensors.items() if name in self.keep}
+
+    def _interpret(
+        self,
+        nodes: Iterable[Node],
+        tensors: dict[str, Array],
+        state: dict[str, Array],
+        observe: dict[str, dict[str, int]],
+    ) -> None:
+        for node in nodes:
+            call = call_of(self.program, node, tensors, self.target, state, observe)
+            results = compute(find(node.op_type, node.name), call)
+            tensors.update((value.name, result) for value, result in zip(call.outputs, results, strict=True))
+
+    def _confirmed(
+        self, part: GraphPart, tensors: Mapping[str, Array], names: set[str], observe: dict[str, dict[str, int]]
+    ) -> bool:
+        """Whether the interpreter gives the graph's own results for the nodes whose guards did not hold."""
+        witness = self._witness(part)
+        results, _ = witness.run(tensors, 1)
+        known = {**tensors, **results}
+        for node in part.nodes:
+            if node.outputs[0] in names:
+                call = call_of(self.program, node, known, self.target, {}, observe)
+                exact = compute(find(node.op_type, node.name), call)
+                if any(not np.array_equal(known[v.name], r) for v, r in zip(call.outputs, exact, strict=True)):
+                    return False
+        return True
+
+    def _witness(self, part: GraphPart) -> GraphPart:
+        """The same graph, also giving the inputs and outputs of every guarded node."""
+        key = ("witness", self.target.name, part.nodes[0].outputs)
+        if key not in self.program.memo:
+            guarded = {guard.output for guard in part.guards}
+            wanted = {
+                name
+                for node in part.nodes
+                if node.outputs[0] in guarded
+                for name in (*node.inputs, *node.outputs)
+                if name and name not in self.program.constants and name not in part.feeds
+            }
+            emitter = _Emitter(self.program, self.target, checked=False)
+            builder, feeds, _, _ = emitter.run_from(self.program.nodes.index(part.nodes[0]))
+            self.program.memo[key] = emitter.graph(part.nodes, builder, feeds, sorted(wanted))
+        found = self.program.memo[key]
+        assert isinstance(found, GraphPart)
+        return found
+
+
+class _Emitter:
+    """Emits runs of nodes of one program."""
+
+    def __init__(self, program: Program, target: Target, *, checked: bool) -> None:
+        self.program = program
+        self.target = target
+        self.checked = checked
+        shapes = infer_shapes(program, target)
+        self.zeros = {
+            name: placeholder(shape, program.values[name].dtype.numpy)
+            for name, shape in shapes.items()
+            if name in program.values
+        }
+
+    def emit(self, node: Node, builder: Builder) -> None:
+        """Append the node's ONNX form.
+
+        Raises:
+            NotExpressible: It has none.
+        """
+        operator = find(node.op_type, node.name)
+        if operator.emit is None:
+            raise NotExpressible(f"{node.op_type} has no ONNX form")
+        operator.emit(Emit(call_of(self.program, node, self.zeros, self.target), builder, self.checked))
+
+    def run_from(self, start: int) -> tuple[Builder, tuple[str, ...], int, str]:
+        """Emit nodes from index ``start`` on, as far as they have an ONNX form.
+
+        Returns:
+            The graph under construction, the values it takes, the index of the first node left out, and why that one is
+            (empty at the end of the program).
+        """
+        builder = Builder()
+        feeds: list[str] = []
+        for index, node in enumerate(self.program.nodes[start:], start):
+            before = builder.mark()
+            new = [n for n in dict.fromkeys(node.inputs) if n in self.zeros and (n, "file") not in builder.places]
+            new = [n for n in new if (n, "first") not in builder.places]
+            for name in new:
+                carry_in(builder, self.program.values[name], self.zeros[name].ndim)
+            try:
+                self.emit(node, builder)
+            except NotExpressible as reason:
+                builder.rollback(before)
+                return builder, tuple(feeds), index, str(reason)
+            feeds += new
+        return builder, tuple(feeds), len(self.program.nodes), ""
+
+    def graph(self, nodes: Sequence[Node], builder: Builder, feeds: Sequence[str], results: Sequence[str]) -> GraphPart:
+        """The emitted nodes as one graph from ``feeds`` to ``results``."""
+        values = self.program.values
+        inputs = [(f"in|{name}", values[name].dtype, list(self.zeros[name].shape)) for name in feeds]
+        outputs = [(carry_out(builder, values[name]), values[name].dtype, None) for name in results]
+        outputs += [(guard.tensor, DType.FLOAT, None) for guard in builder.guards]
+        model = to_model(builder, inputs, outputs).SerializeToString()
+        return GraphPart(tuple(nodes), tuple(feeds), tuple(results), tuple(builder.guards), model)
+
+
+def compile_program(program: Program, target: Target, *, checked: bool = True, save_all: bool = False) -> Compiled:
+    """The compiled form of ``program``; memoized on it.
+
+    Args:
+        program: What the chip would load.
+        target: The chip.
+        checked: Emit guards for what cannot be proved from the constants (saturating accumulators).
+        save_all: Keep every tensor, not only the outputs.
+
+    Raises:
+        ProgramError: A node cannot take the shapes that reach it, or is unknown.
+    """
+    key = ("compiled", target.name, checked, save_all)
+    if key not in program.memo:
+        program.memo[key] = _compile(program, target, checked=checked, save_all=save_all)
+    found = program.memo[key]
+    assert isinstance(found, Compiled)
+    return found
+
+
+def _compile(program: Program, target: Target, *, checked: bool, save_all: bool) -> Compiled:
+    emitter = _Emitter(program, target, checked=checked)
+    outputs = {value.name for value in program.outputs}
+    keep = frozenset(name for name in emitter.zeros if name) if save_all else frozenset(outputs)
+    nodes = program.nodes
+    parts: list[GraphPart | NodePart] = []
+    start = 0
+    while start < len(nodes):
+        builder, feeds, stop, reason = emitter.run_from(start)
+        if stop > start:
+            made = {name for node in nodes[start:stop] for name in node.outputs if name}
+            later = {name for node in nodes[stop:] for name in node.inputs}
+            results = sorted(made if save_all else made & (later | outputs))
+            parts.append(emitter.graph(nodes[start:stop], builder, feeds, results))
+        if stop < len(nodes):
+            parts.append(NodePart(nodes[stop], reason))
+        start = stop + 1
+    return Compiled(program, target, tuple(parts), keep)

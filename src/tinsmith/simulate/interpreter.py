@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from tinsmith.errors import ProgramError, TinsmithError
-from tinsmith.ops import find
+from tinsmith.ops import Operator, find
 from tinsmith.ops.call import Arg, Array, Call
 from tinsmith.program import Node, Program, Value
 from tinsmith.targets import Target
@@ -37,7 +37,9 @@ def call_of(
             value = program.values.get(name)
             inputs.append(Arg(tensors[name], value.exponents if value is not None else (0,)))
         else:
-            raise ProgramError(f"input {name!r} is computed nowhere before it.", subject=f"{node.op_type} {node.name!r}")
+            raise ProgramError(
+                f"input {name!r} is computed nowhere before it.", subject=f"{node.op_type} {node.name!r}"
+            )
     return Call(
         node,
         tuple(inputs),
@@ -69,19 +71,30 @@ def steps(
     tensors = dict(inputs)
     for node in program.nodes:
         call = call_of(program, node, tensors, target, state, observe)
-        try:
-            results = find(node.op_type, node.name).compute(call)
-        except TinsmithError:
-            raise
-        except (ValueError, IndexError, KeyError, TypeError, ZeroDivisionError, AssertionError) as error:
-            raise ProgramError(f"cannot be computed: {error}", subject=f"{node.op_type} {node.name!r}") from error
-        for value, result in zip(call.outputs, results, strict=True):
-            if result.dtype != value.dtype.numpy:
-                raise ProgramError(
-                    f"computed {result.dtype}, the file says {value.dtype.name}.", subject=f"{node.op_type} {node.name!r}"
-                )
-            tensors[value.name] = result
+        results = compute(find(node.op_type, node.name), call)
+        tensors.update((value.name, result) for value, result in zip(call.outputs, results, strict=True))
         yield node, tensors
+
+
+def compute(operator: Operator, call: Call) -> Sequence[Array]:
+    """The operator's exact result, with whatever goes wrong told as an error that names the node.
+
+    Raises:
+        ProgramError: The arguments do not fit the operator.
+    """
+    subject = f"{call.node.op_type} {call.node.name!r}"
+    try:
+        results = operator.compute(call)
+    except TinsmithError:
+        raise
+    except (ValueError, IndexError, KeyError, TypeError, ZeroDivisionError, AssertionError, OverflowError) as error:
+        raise ProgramError(f"cannot be computed: {error}", subject=subject) from error
+    if len(results) != len(call.outputs):
+        raise ProgramError(f"computes {len(results)} outputs, the file names {len(call.outputs)}.", subject=subject)
+    for value, result in zip(call.outputs, results, strict=True):
+        if result.dtype != value.dtype.numpy:
+            raise ProgramError(f"computes {result.dtype}, the file says {value.dtype.name}.", subject=subject)
+    return results
 
 
 def interpret(
@@ -105,6 +118,8 @@ def interpret(
         Every tensor by name, inputs included, in the file's layout and dtypes.
     """
     tensors: dict[str, Array] = {name: np.asarray(array) for name, array in inputs.items()}
-    for _, known in steps(program, tensors, target, state if state is not None else {}, observe if observe is not None else {}):
+    for _, known in steps(
+        program, tensors, target, state if state is not None else {}, observe if observe is not None else {}
+    ):
         tensors = known
     return tensors

@@ -1,0 +1,88 @@
+"""From emitted steps to an ONNX model and a session that runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinsmith.ops.emit import Builder, EmitAttribute
+from tinsmith.program import DType, Value
+
+if TYPE_CHECKING:
+    import onnx
+    import onnxruntime
+
+_ONNX_TYPE = {
+    DType.FLOAT: 1,
+    DType.UINT8: 2,
+    DType.INT8: 3,
+    DType.INT16: 5,
+    DType.INT32: 6,
+    DType.INT64: 7,
+    DType.BOOL: 9,
+}
+OPSET = 20
+
+
+def carry_in(builder: Builder, value: Value, rank: int) -> str:
+    """Declare program value ``value`` as a graph input in its own integer type; returns the graph input's name."""
+    name = f"in|{value.name}"
+    carrier = builder.op("Cast", name, to=1) if value.dtype.quantized else name
+    builder.place(value.name, carrier, "file", rank)
+    return name
+
+
+def carry_out(builder: Builder, value: Value) -> str:
+    """A tensor of ``value``'s own type in the file's layout, to be a graph output."""
+    tensor = builder.find(value.name, "file")
+    if value.dtype.quantized:
+        return str(builder.op("Cast", tensor, to=_ONNX_TYPE[value.dtype]))
+    return str(builder.op("Identity", tensor))
+
+
+def to_model(
+    builder: Builder,
+    inputs: Sequence[tuple[str, DType, Sequence[int | str] | None]],
+    outputs: Sequence[tuple[str, DType, Sequence[int | str] | None]],
+    name: str = "program",
+) -> onnx.ModelProto:
+    """An ONNX model of everything emitted so far."""
+    import onnx
+    from onnx import helper, numpy_helper
+
+    nodes = [_node(step.op_type, step.inputs, step.outputs, step.attributes) for step in builder.steps]
+    graph = helper.make_graph(
+        nodes,
+        name,
+        [helper.make_tensor_value_info(n, _ONNX_TYPE[d], s) for n, d, s in inputs],
+        [helper.make_tensor_value_info(n, _ONNX_TYPE[d], s) for n, d, s in outputs],
+        [numpy_helper.from_array(data, key) for key, data in builder.constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="tinsmith")
+    model.ir_version = 9
+    onnx.checker.check_model(model)
+    return model
+
+
+def _node(op_type: str, inputs: tuple[str, ...], outputs: tuple[str, ...], attributes: Any) -> onnx.NodeProto:
+    from onnx import helper, numpy_helper
+
+    plain: dict[str, EmitAttribute] = {
+        key: numpy_helper.from_array(value) if isinstance(value, np.ndarray) else value
+        for key, value in attributes.items()
+    }
+    return helper.make_node(op_type, inputs, outputs, **plain)
+
+
+def session(model: bytes, threads: int) -> onnxruntime.InferenceSession:
+    """An ONNX Runtime CPU session that does not reorder arithmetic across nodes and prints nothing."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0" if threads == 1 else "1")
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
