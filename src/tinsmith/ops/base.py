@@ -88,7 +88,10 @@ class Operator:
         ports: How a float node's inputs and outputs are quantized.
         layout: Which orders of dimensions it wants and gives.
         lower: The program nodes a float node becomes.
-        constraints: Limits checked before calibration.
+        constraints: Limits of float nodes, checked before calibration.
+        rules: Limits of program nodes (shifts, equal exponents, widths): each returns what is wrong, or None. The call's
+            constants are real, its computed inputs hold zeros. Broken ones are refused at export, and warned of when
+            somebody else's file is simulated.
         cost: Arithmetic of one execution of the float node.
         fuses_relu: Whether a following Relu with no other consumer becomes part of this node.
         importable: Whether float networks may contain it (False: exists only in files).
@@ -104,6 +107,7 @@ class Operator:
     layout: LayoutRule = original
     lower: Callable[[Lowering], None] = lower_plain
     constraints: tuple[Constraint, ...] = field(default=())
+    rules: tuple[Callable[[Call], str | None], ...] = field(default=())
     cost: Callable[[FloatNode], Cost] = no_macs
     fuses_relu: bool = False
     importable: bool = True
