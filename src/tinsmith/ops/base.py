@@ -1,8 +1,8 @@
 """`Operator`: one object that holds everything the rest of tinsmith needs to know about an operator.
 
-A family file (``ops/<family>.py``) defines its operators and lists them in ``OPERATORS``; `tinsmith.ops.find` picks them
-up. Only `compute` is mandatory: an operator that exists only in files (InsertZeros) needs no more; the rest has defaults
-that suit operators which move data unchanged.
+A family file (``ops/<family>.py``) defines its operators and lists them in ``OPERATORS``; `tinsmith.ops.find` picks
+them up. Only `compute` is mandatory: an operator that exists only in files (InsertZeros) needs no more; the rest has
+defaults that suit operators which move data unchanged.
 """
 
 from __future__ import annotations
@@ -89,13 +89,14 @@ class Operator:
         layout: Which orders of dimensions it wants and gives.
         lower: The program nodes a float node becomes.
         constraints: Limits of float nodes, checked before calibration.
-        rules: Limits of program nodes (shifts, equal exponents, widths): each returns what is wrong, or None. The call's
-            constants are real, its computed inputs hold zeros. Broken ones are refused at export, and warned of when
-            somebody else's file is simulated.
+        rules: Limits of program nodes (shifts, equal exponents, widths): each returns what is wrong, or None. The
+            call's constants are real, its computed inputs hold zeros. Broken ones are refused at export, and warned of
+            when somebody else's file is simulated.
         cost: Arithmetic of one execution of the float node.
         fuses_relu: Whether a following Relu with no other consumer becomes part of this node.
         importable: Whether float networks may contain it (False: exists only in files).
         passive: Whether a float network's node takes its width from its producer (data movers).
+        order_only: Whether only the order of input 0's elements matters, not its dimensions (Reshape).
     """
 
     name: str
@@ -112,3 +113,4 @@ class Operator:
     fuses_relu: bool = False
     importable: bool = True
     passive: bool = False
+    order_only: bool = False

@@ -1,8 +1,8 @@
 """The compiled form: a Program as ONNX graphs whose float arithmetic is exact (DESIGN, "Exact and fast").
 
-Runs of nodes that have an ONNX form become one graph each; the nodes between them run in the interpreter. Facts a graph
-relies on and that only real data can confirm are *guards*: each run reports them, and where one does not hold the node is
-computed again by the interpreter, and everything after it too if its result differs.
+Runs of nodes that have an ONNX form become one graph each; the nodes between them run in the interpreter. Facts a
+graph relies on and that only real data can confirm are *guards*: each run reports them, and where one does not hold the
+node is computed again by the interpreter, and everything after it too if its result differs.
 """
 
 from __future__ import annotations

@@ -1,0 +1,267 @@
+"""Lowering: layouts, borders between formats, and the operators' own nodes.
+
+Every float value has a *root*, the program value that holds it, and a *perm*, the order of dimensions in which the root
+holds it. Transposes of the user's graph only relabel the perm; a Transpose node appears where a consumer wants another
+order than the root's, at most once per order and format. So chains of Transposes, and Transposes around operators that
+take any order, fold away by construction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from tinsmith.lower.sink import ProgramSink
+from tinsmith.ops import operators
+from tinsmith.ops.base import Operator
+from tinsmith.ops.floatnode import FloatNode, Network, Operand
+from tinsmith.ops.layouts import Perm, channels_last, identity, inverse
+from tinsmith.ops.lowering import Lowering, Slot, layout_doc
+from tinsmith.ops.ports import Kind, Port
+from tinsmith.ops.steps import Step, steps
+from tinsmith.program import DType, Program, Value
+from tinsmith.quant.format import Format, Formats
+from tinsmith.targets import Target
+
+QUANT_TYPE = {8: "S8", 16: "S16", 32: "F32"}
+OPSET = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where a float value lives in the program."""
+
+    root: str
+    perm: Perm
+    format: Format | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """A program, and how its inputs and outputs are laid out.
+
+    Attributes:
+        program: The program, without metadata.
+        perms: For each graph input and output, ``file_shape[i] = onnx_shape[perm[i]]``.
+    """
+
+    program: Program
+    perms: Mapping[str, Perm]
+
+
+def lower(network: Network, formats: Formats, bits: Mapping[str, int], target: Target) -> Lowered:
+    """Turn the network into the program the chip gets.
+
+    Graph inputs are laid out channels-last or in the ONNX order, whichever needs fewer Transposes.
+
+    Args:
+        network: The canonical float network.
+        formats: The chosen formats.
+        bits: Width of each node by name: 8, 16, or 32 for float.
+        target: The chip.
+
+    Raises:
+        QuantizationError: A constant does not fit where the chip needs it (see the operators).
+    """
+    best: Lowered | None = None
+    for last in (True, False):
+        perms = {i.name: channels_last(i.rank) if last else identity(i.rank) for i in network.inputs}
+        found = _Lowerer(network, formats, bits, target).run(perms)
+        if best is None or _transposes(found) < _transposes(best):
+            best = found
+        if all(i.rank < 3 for i in network.inputs):
+            break
+    assert best is not None
+    return best
+
+
+def _transposes(lowered: Lowered) -> int:
+    return sum(node.op_type == "Transpose" for node in lowered.program.nodes)
+
+
+class _Lowerer:
+    def __init__(self, network: Network, formats: Formats, bits: Mapping[str, int], target: Target) -> None:
+        self.network = network
+        self.formats = formats
+        self.bits = bits
+        self.target = target
+        names = {operand.name for operand in network.inputs}
+        names |= {output.name for node in network.nodes for output in node.outputs}
+        names |= {i.name for node in network.nodes for i in node.inputs if i is not None}
+        self.sink = ProgramSink(frozenset(names))
+        self.homes: dict[str, Home] = {}
+        self.variants: dict[tuple[str, Perm, Format | None], str] = {}
+        self.outputs = {operand.name for operand in network.outputs}
+
+    def run(self, input_perms: Mapping[str, Perm]) -> Lowered:
+        inputs = [self._input(operand, input_perms[operand.name]) for operand in self.network.inputs]
+        for step in steps(self.network, self.formats):
+            if step.node.op_type == "Transpose":
+                self._relabel(step.node)
+            else:
+                self._step(step)
+        outputs = [self._output(operand) for operand in self.network.outputs]
+        perms = {o.name: self.homes[o.name].perm for o in (*self.network.inputs, *self.network.outputs)}
+        program = Program(
+            nodes=tuple(self.sink.nodes),
+            inputs=tuple(inputs),
+            outputs=tuple(outputs),
+            values=dict(self.sink.values),
+            constants=self.sink.constants,
+            name=self.network.name,
+            opset={"": OPSET},
+        )
+        return Lowered(program, perms)
+
+    def _input(self, operand: Operand, perm: Perm) -> Value:
+        chosen = self.formats.values.get(operand.name)
+        self._declare(operand, perm, chosen, operand.name)
+        return self.sink.values[operand.name]
+
+    def _declare(self, operand: Operand, perm: Perm, chosen: Format | None, name: str) -> Slot:
+        shape = tuple(operand.shape[axis] for axis in perm)
+        slot = Slot(name, shape, perm, _dtype(operand, chosen), chosen)
+        self.sink.declare(name, slot.dtype, shape, slot.exponents)
+        self.homes[operand.name] = Home(name, perm, chosen)
+        self.variants[name, identity(len(perm)), chosen] = name
+        return slot
+
+    def _relabel(self, node: FloatNode) -> None:
+        """A Transpose of the user's graph: the same root, the axes renamed."""
+        source, output = node.input(0), node.outputs[0]
+        home = self.homes[source.name]
+        order = node.integers("perm", tuple(reversed(range(source.rank))))
+        back = inverse(order)
+        renamed = Home(home.root, tuple(back[axis] for axis in home.perm), home.format)
+        self.homes[output.name] = renamed
+        if output.name in self.outputs:
+            self._materialize(output, identity(output.rank), node.name)
+
+    def _materialize(self, operand: Operand, perm: Perm, node_name: str) -> None:
+        """Give a relabelled value a program value of its own, under its own name."""
+        home = self.homes[operand.name]
+        move = tuple(home.perm.index(axis) for axis in perm)
+        slot = self._declare(operand, perm, home.format, operand.name)
+        self._transpose(home.root, slot.name, move, home.format, node_name)
+
+    def _transpose(self, source: str, result: str, move: Perm, chosen: Format | None, node_name: str) -> None:
+        kind = QUANT_TYPE[chosen.bits if chosen is not None else 32]
+        self.sink.add_node("Transpose", node_name, [source], [result], {"perm": move, "quant_type": kind})
+
+    def _step(self, step: Step) -> None:
+        node = step.node
+        operator = operators()[node.op_type]
+        ports = operator.ports(node, self.target)
+        available = [
+            self.homes[operand.name].perm if operand is not None and operand.const is None else None
+            for operand in node.inputs
+        ]
+        wanted, given = operator.layout(node, available)
+        bits = self.bits[node.name]
+        outputs = tuple(
+            self._declare(operand, perm, self._output_format(operand, port, bits), operand.name)
+            for operand, perm, port in zip(step.outputs, given, ports.outputs, strict=True)
+        )
+        tied = outputs[0].format if ports.tied else None
+        inputs = tuple(
+            None
+            if operand is None
+            else self._arrive(
+                operator,
+                node,
+                index,
+                perm,
+                port,
+                tied if index in ports.tied else self._needed(node, index, port, bits),
+            )
+            for index, (operand, perm, port) in enumerate(zip(node.inputs, wanted, ports.inputs, strict=True))
+        )
+        call = Lowering(node, inputs, outputs, QUANT_TYPE[bits], step.activation, self.target, self.sink)
+        operator.lower(call)
+
+    def _output_format(self, operand: Operand, port: Port, bits: int) -> Format | None:
+        if port.kind is not Kind.ACTIVATION or bits == 32:
+            return None
+        return self.formats.values.get(operand.name)
+
+    def _needed(self, node: FloatNode, index: int, port: Port, bits: int) -> Format | None:
+        if port.kind in (Kind.RAW, Kind.FLOAT, Kind.BOOL) or bits == 32:
+            return None
+        return self.formats.at(node.name, index, node.input(index).name)
+
+    def _arrive(
+        self, operator: Operator, node: FloatNode, index: int, perm: Perm | None, port: Port, needed: Format | None
+    ) -> Slot:
+        """Input ``index`` in the layout and format the node needs, inserting what is missing on the way."""
+        operand = node.input(index)
+        order = perm if perm is not None else identity(operand.rank)
+        if operand.const is not None:
+            shape = (1,) * (len(order) - operand.rank) + operand.shape
+            laid_out = tuple(shape[axis] for axis in order)
+            return Slot(operand.name, laid_out, order, _dtype(operand, needed), needed, operand.const)
+        home = self.homes[operand.name]
+        raw = port.kind in (Kind.RAW, Kind.BOOL)
+        root = home.root if raw else self._converted(home, needed, operand)
+        move = tuple(home.perm.index(axis) for axis in order)
+        shape = tuple(operand.shape[axis] for axis in order)
+        chosen = home.format if raw else needed
+        if move != identity(len(move)) and not (operator.order_only and _keeps_order(operand.shape, home.perm, order)):
+            root = self._moved(root, move, shape, chosen, operand)
+        return Slot(root, shape, order, _dtype(operand, chosen), chosen)
+
+    def _converted(self, home: Home, needed: Format | None, operand: Operand) -> str:
+        """The root in another format: RequantizeLinear, QuantizeLinear or DequantizeLinear, once each."""
+        key = (home.root, identity(len(home.perm)), needed)
+        if key not in self.variants:
+            source = self.sink.values[home.root]
+            dtype = _dtype(operand, needed)
+            exponents = (0,) if needed is None else needed.exponents
+            if home.format is None:
+                op_type, scale, integer = "QuantizeLinear", exponents[0], dtype
+            elif needed is None:
+                op_type, scale, integer = "DequantizeLinear", home.format.exponent, source.dtype
+            else:
+                op_type, scale, integer = "RequantizeLinear", needed.exponent - home.format.exponent, dtype
+            suffix = {"QuantizeLinear": "quantized", "DequantizeLinear": "float"}.get(op_type, "requantized")
+            name = self.sink.add_value(f"{home.root}_{suffix}", dtype, source.shape, exponents)
+            doc = layout_doc(())
+            factor = np.ldexp(np.float32(1), scale)
+            inputs = [
+                home.root,
+                self.sink.add_constant(f"{name}_scale", np.asarray(factor, np.float32), (0,), doc),
+                self.sink.add_constant(f"{name}_zero_point", np.zeros((), integer.numpy), (0,), doc),
+            ]
+            kind = QUANT_TYPE[integer.bits]
+            self.sink.add_node(op_type, f"{name}_{op_type}", inputs, [name], {"quant_type": kind})
+            self.variants[key] = name
+        return self.variants[key]
+
+    def _moved(self, root: str, move: Perm, shape: tuple[int, ...], chosen: Format | None, operand: Operand) -> str:
+        """The root in another order: one Transpose per order and format."""
+        key = (root, move, chosen)
+        if key not in self.variants:
+            exponents = (0,) if chosen is None else chosen.exponents
+            name = self.sink.add_value(f"{root}_transposed", _dtype(operand, chosen), shape, exponents)
+            self._transpose(root, name, move, chosen, f"{name}_Transpose")
+            self.variants[key] = name
+        return self.variants[key]
+
+    def _output(self, operand: Operand) -> Value:
+        if self.homes[operand.name].root != operand.name:
+            self._materialize(operand, identity(operand.rank), f"{operand.name}_Transpose")
+        return self.sink.values[operand.name]
+
+
+def _keeps_order(shape: tuple[int, ...], have: Perm, want: Perm) -> bool:
+    """Whether two orders put the elements in the same order: they differ in dimensions of length 1 only."""
+    return [axis for axis in have if shape[axis] != 1] == [axis for axis in want if shape[axis] != 1]
+
+
+def _dtype(operand: Operand, chosen: Format | None) -> DType:
+    if chosen is not None:
+        return DType.INT8 if chosen.bits == 8 else DType.INT16
+    if operand.dtype.kind == "f":
+        return DType.FLOAT
+    return DType.of(operand.dtype)

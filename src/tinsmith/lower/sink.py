@@ -1,0 +1,93 @@
+"""Collects nodes, constants and values of the program under construction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from tinsmith.ops.floatnode import Array
+from tinsmith.program import Attribute, DType, Node, Tensor, Value
+
+
+class ProgramSink:
+    """Implements `tinsmith.ops.lowering.Sink`: unique names, shared tables, initializers in the file's order."""
+
+    def __init__(self, taken: frozenset[str]) -> None:
+        self.nodes: list[Node] = []
+        self.values: dict[str, Value] = {}
+        self._tables: dict[str, Tensor] = {}
+        self._parameters: dict[str, Tensor] = {}
+        self._taken = set(taken)
+        self._node_names: set[str] = set()
+
+    @property
+    def constants(self) -> dict[str, Tensor]:
+        """Tables in node order, then parameters (FORMAT §3)."""
+        return {**self._tables, **self._parameters}
+
+    def reserve(self, name: str) -> str:
+        """A name nobody else has, ``name`` itself where it is free."""
+        candidate, count = name, 0
+        while candidate in self._taken:
+            count += 1
+            candidate = f"{name}_{count}"
+        self._taken.add(candidate)
+        return candidate
+
+    def add_node(
+        self, op_type: str, name: str, inputs: list[str], outputs: list[str], attributes: Mapping[str, Attribute]
+    ) -> None:
+        """Append a node; a node name already used gets a number."""
+        unique, count = name, 0
+        while unique in self._node_names:
+            count += 1
+            unique = f"{name}_{count}"
+        self._node_names.add(unique)
+        ordered = dict(sorted(attributes.items()))
+        self.nodes.append(Node(op_type, unique, tuple(inputs), tuple(outputs), ordered))
+
+    def add_constant(self, name: str, data: Array, exponents: tuple[int, ...], doc: str) -> str:
+        """Add an initializer, or find the equal one added under the same name before."""
+        frozen = _frozen(data)
+        candidate, count = name, 0
+        while candidate in self._parameters or candidate in self.values:
+            known = self._parameters.get(candidate)
+            if known is not None and known == Tensor(candidate, frozen, exponents, doc):
+                return candidate
+            count += 1
+            candidate = f"{name}_{count}"
+        self._taken.add(candidate)
+        self._parameters[candidate] = Tensor(candidate, frozen, exponents, doc)
+        return candidate
+
+    def add_table(self, op_type: str, data: Array, exponents: tuple[int, ...]) -> str:
+        """Add a look-up table, or find an equal one."""
+        frozen = _frozen(data)
+        for name, known in self._tables.items():
+            if (
+                known.exponents == exponents
+                and known.dtype == DType.of(data.dtype)
+                and np.array_equal(known.data, data)
+            ):
+                return name
+        name = self.reserve(f"{op_type}_lut_{sum(n.startswith(op_type + '_lut_') for n in self._tables)}")
+        self._tables[name] = Tensor(name, frozen, exponents)
+        return name
+
+    def add_value(self, name: str, dtype: DType, shape: tuple[int, ...], exponents: tuple[int, ...]) -> str:
+        """Declare an intermediate value under a unique name derived from ``name``."""
+        unique = self.reserve(name)
+        self.values[unique] = Value(unique, dtype, shape, exponents)
+        return unique
+
+    def declare(self, name: str, dtype: DType, shape: tuple[int, ...], exponents: tuple[int, ...]) -> str:
+        """Declare a value of the user's graph under its own, reserved name."""
+        self.values[name] = Value(name, dtype, shape, exponents)
+        return name
+
+
+def _frozen(data: Array) -> Array:
+    copy = np.array(data, order="C")
+    copy.setflags(write=False)
+    return copy

@@ -1,0 +1,79 @@
+"""What the chip runs as one: a node and the activation fused into it (FORMAT §4, last paragraph)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from tinsmith.ops import operators
+from tinsmith.ops.floatnode import FloatNode, Network, Operand
+from tinsmith.quant.format import Formats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """A node, and the Relu or Clip that the chip computes inside it."""
+
+    node: FloatNode
+    fused: FloatNode | None = None
+
+    @property
+    def outputs(self) -> tuple[Operand, ...]:
+        """What the step leaves in memory."""
+        return self.node.outputs if self.fused is None else self.fused.outputs
+
+    @property
+    def activation(self) -> str:
+        """The `activation` attribute."""
+        return "Linear" if self.fused is None else "Relu"
+
+
+def upper_bound(node: FloatNode) -> float | None:
+    """The ceiling of an activation that is zero below zero and the identity above; None for everything else.
+
+    Infinity for Relu, the maximum of a Clip from 0.
+    """
+    if node.op_type == "Relu":
+        return float("inf")
+    if node.op_type != "Clip":
+        return None
+    low, high = node.const(1), node.const(2)
+    if low is None or low.size != 1 or float(low.reshape(())) != 0.0:
+        return None
+    if high is None:
+        return None if node.has(2) else float("inf")
+    return float(high.reshape(())) if high.size == 1 else None
+
+
+def activations_after_linear(network: Network) -> dict[str, FloatNode]:
+    """By the name of a node that can absorb one: the Relu or Clip that alone consumes its output."""
+    uses = Counter(i.name for node in network.nodes for i in node.inputs if i is not None)
+    kept = {operand.name for operand in network.outputs}
+    consumers = {node.input(0).name: node for node in network.nodes if upper_bound(node) is not None}
+    found: dict[str, FloatNode] = {}
+    for node in network.nodes:
+        operator = operators().get(node.op_type)
+        if operator is None or not operator.fuses_relu:
+            continue
+        output = node.outputs[0].name
+        if uses[output] == 1 and output not in kept and output in consumers:
+            found[node.name] = consumers[output]
+    return found
+
+
+def steps(network: Network, formats: Formats) -> tuple[Step, ...]:
+    """The network as the chip will run it.
+
+    A Relu always fuses. A Clip from 0 fuses where its ceiling is at least the largest number its output's format holds:
+    saturation does the rest, exactly.
+    """
+    candidates = activations_after_linear(network)
+    fused: dict[str, FloatNode] = {}
+    for name, activation in candidates.items():
+        bound, chosen = upper_bound(activation), formats.values.get(activation.outputs[0].name)
+        if bound is not None and (np.isinf(bound) or (chosen is not None and bound >= chosen.largest)):
+            fused[name] = activation
+    absorbed = {id(activation) for activation in fused.values()}
+    return tuple(Step(node, fused.get(node.name)) for node in network.nodes if id(node) not in absorbed)

@@ -1,0 +1,133 @@
+"""Which precision each node runs in, decided before any calibration, with the reason."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tinsmith.errors import RecipeError, UnsupportedError
+from tinsmith.ops import operators
+from tinsmith.ops.base import Operator, Precision
+from tinsmith.ops.floatnode import FloatNode, Network
+from tinsmith.ops.ports import Kind
+from tinsmith.ops.steps import activations_after_linear
+from tinsmith.targets import Target
+
+BITS: dict[Precision, int] = {"int8": 8, "int16": 16, "float32": 32}
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A node's precision and why."""
+
+    precision: Precision
+    reason: str
+
+    @property
+    def bits(self) -> int:
+        """Width of its activations: 8, 16, or 32 for float."""
+        return BITS[self.precision]
+
+
+Placement = Mapping[str, Decision]
+
+
+def place(network: Network, target: Target, *, bits: int = 8, int16: Sequence[str] = ()) -> dict[str, Decision]:
+    """Decide every node's precision.
+
+    Args:
+        network: The canonical float network.
+        target: The chip.
+        bits: 8 or 16, for nodes nothing else is said about.
+        int16: Regular expressions; nodes whose name one matches (anywhere in it) run in int16, and a fused activation
+            with them.
+
+    Returns:
+        A decision for each node, by name.
+
+    Raises:
+        UnsupportedError: Nodes that the runtime lacks or would compute wrongly; all of them, with reasons.
+        RecipeError: A pattern is no regular expression or matches no node; `bits` is neither 8 nor 16.
+    """
+    if bits not in (8, 16):
+        raise RecipeError(f"{bits} bits are not available.", subject="bits", hint="The chips compute in 8 or 16 bits.")
+    chosen = _matches(network, int16)
+    _refuse(network, target)
+    default: Precision = "int8" if bits == 8 else "int16"
+    absorbed = {activation.name: name for name, activation in activations_after_linear(network).items()}
+    producers = {output.name: node for node in network.nodes for output in node.outputs}
+    decisions: dict[str, Decision] = {}
+    for node in network.nodes:
+        operator = operators()[node.op_type]
+        source = producers.get(node.input(0).name) if node.inputs and node.has(0) else None
+        if node.name in absorbed:
+            with_it = decisions[absorbed[node.name]].precision
+            decision = Decision(with_it, f"with {absorbed[node.name]!r}, whose activation it is")
+        elif node.name in chosen:
+            decision = Decision("int16", f"chosen by {chosen[node.name]!r}")
+        elif source is not None and _leaves_float(source, target, decisions) and "float32" in operator.types:
+            decision = Decision("float32", f"its input is the float output of {source.name!r}")
+            if not operator.passive:
+                decision = Decision(default, "default")
+        elif operator.passive and source is not None:
+            decision = Decision(decisions[source.name].precision, f"moves what {source.name!r} computes")
+        elif operator.passive and _first_consumer_bits(network, node, chosen):
+            decision = Decision("int16", "moves what only int16 nodes read")
+        else:
+            decision = Decision(default, "default")
+        decisions[node.name] = _supported(decision, operator, node)
+    return decisions
+
+
+def _leaves_float(node: FloatNode, target: Target, decisions: Mapping[str, Decision]) -> bool:
+    if decisions[node.name].precision == "float32":
+        return True
+    return operators()[node.op_type].ports(node, target).outputs[0].kind is Kind.FLOAT
+
+
+def _first_consumer_bits(network: Network, node: FloatNode, chosen: Mapping[str, str]) -> bool:
+    names = {output.name for output in node.outputs}
+    readers = [n for n in network.nodes if any(i is not None and i.name in names for i in n.inputs)]
+    return bool(readers) and all(reader.name in chosen for reader in readers)
+
+
+def _supported(decision: Decision, operator: Operator, node: FloatNode) -> Decision:
+    if decision.precision in operator.types:
+        return decision
+    for other in ("int8", "int16", "float32"):
+        if other in operator.types:
+            return Decision(other, f"the runtime has no {decision.precision} {node.op_type}")
+    raise UnsupportedError("has no precision at all.", subject=f"{node.op_type} {node.name!r}")
+
+
+def _matches(network: Network, patterns: Sequence[str]) -> dict[str, str]:
+    names = [node.name for node in network.nodes]
+    found: dict[str, str] = {}
+    for pattern in patterns:
+        try:
+            expression = re.compile(pattern)
+        except re.error as error:
+            raise RecipeError(f"{pattern!r} is no regular expression: {error}.", subject="int16") from error
+        matching = [name for name in names if expression.search(name)]
+        if not matching:
+            close = difflib.get_close_matches(pattern, names, n=3, cutoff=0.3)
+            hint = f"Close names: {', '.join(map(repr, close))}." if close else ""
+            raise RecipeError(f"{pattern!r} matches no node.", subject="int16", hint=hint)
+        found.update((name, pattern) for name in matching)
+    return found
+
+
+def _refuse(network: Network, target: Target) -> None:
+    problems: list[str] = []
+    for node in network.nodes:
+        operator = operators().get(node.op_type)
+        subject = f"{node.op_type} {node.name!r}"
+        if operator is None or not operator.importable:
+            problems.append(f"{subject}: the runtime has no such operator.")
+            continue
+        problems += [f"{subject}: {c.message}" for c in operator.constraints if not c.check(node, target)]
+    if problems:
+        count = f"{len(problems)} nodes" if len(problems) > 1 else "one node"
+        raise UnsupportedError("\n  ".join([f"{count} cannot run on {target.name}:", *problems]), subject="model")
