@@ -54,7 +54,8 @@ def test_import_time() -> None:
 
 
 def test_help_time() -> None:
-    assert best_seconds([sys.executable, "-m", "tinsmith", "--help"]) <= 0.3
+    command = Path(sys.executable).with_name("tinsmith")
+    assert best_seconds([str(command), "--help"]) <= 0.3
 
 
 def test_version_is_the_distributions() -> None:

@@ -20,7 +20,9 @@ def public_names() -> set[str]:
         "for name in dir(tinsmith):\n"
         "    if not name.startswith('_') and not isinstance(getattr(tinsmith, name), types.ModuleType): print(name)\n"
     )
-    return set(subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout.split())
+    return set(
+        subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout.split()
+    )
 
 
 def test_all_is_the_public_surface() -> None:
