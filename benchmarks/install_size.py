@@ -16,7 +16,7 @@ BOUND = 250
 def installing() -> list[Figure]:
     """Installs the core into a throwaway environment and measures its site-packages.
 
-    First as unpacked, which is what `pip install --no-compile`, uv and the Makefile leave; then with the bytecode of every
+    First as unpacked, as `pip install --no-compile`, uv and the Makefile leave it; then with the bytecode of every
     module, which a plain `pip install` adds at once and others add for the modules that are imported.
     """
     with tempfile.TemporaryDirectory() as folder:
