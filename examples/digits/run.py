@@ -28,10 +28,9 @@ def main() -> None:
 
     training, held = load()
     quantized = tinsmith.quantize(MODEL, training.images[:CALIBRATION_IMAGES], target=chosen.target, bits=chosen.bits)
-    quantized.save(chosen.output)
+    files = quantized.save(chosen.output, "digits")
 
-    file = next(chosen.output.glob("*.espdl"))
-    program = tinsmith.read(file)
+    program = tinsmith.read(files.espdl)
     (on_chip,) = tinsmith.simulate(program, {"image": held.images}).values()
     (in_float,) = ort.InferenceSession(MODEL).run(None, {"image": held.images})
     answers, float_answers = on_chip.argmax(1), in_float.argmax(1)
@@ -41,7 +40,7 @@ def main() -> None:
     print(f"  on chip   {np.mean(answers == held.labels):8.2%} right")
     print(f"  agreement {np.mean(answers == float_answers):8.2%} of the answers")
     print(f"  digits.onnx {MODEL.stat().st_size:,} bytes")
-    for path in sorted(chosen.output.iterdir()):
+    for path in files:
         print(f"  {path}  {path.stat().st_size:,} bytes")
 
 

@@ -26,12 +26,13 @@ def main() -> None:
     print(f"\nsine on {chosen.target}: largest error over {len(angles)} angles")
     print(f"  float  {np.abs(in_float - np.sin(angles)).max():.4f}")
     for bits in (8, 16):
-        folder = chosen.output / f"int{bits}"
-        tinsmith.quantize(MODEL, calibration, target=chosen.target, bits=bits).save(folder)
-        file = next(folder.glob("*.espdl"))
+        file = (
+            tinsmith.quantize(MODEL, calibration, target=chosen.target, bits=bits)
+            .save(chosen.output, f"sin_int{bits}")
+            .espdl
+        )
         program = tinsmith.read(file)
-        (integers,) = tinsmith.simulate(program, {"angle": angles}).values()
-        sines = integers * 2.0 ** program.outputs[0].exponent
+        sines = tinsmith.dequantize(program, tinsmith.simulate(program, {"angle": angles}))["sine"]
         print(
             f"  int{bits:<3} {np.abs(sines - np.sin(angles)).max():.4f}, "
             f"{np.abs(sines - in_float).max():.4f} from float; {file}  {file.stat().st_size:,} bytes"
