@@ -1,0 +1,176 @@
+"""ConvTranspose, which the runtime has as InsertZeros followed by a Conv."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tinsmith.errors import ProgramError
+from tinsmith.ops.base import INTEGER, Cost, Operator, constraint
+from tinsmith.ops.call import Array, Call
+from tinsmith.ops.conv import one_sample
+from tinsmith.ops.conv_lower import Window, window_of, write_conv
+from tinsmith.ops.floatnode import FloatNode
+from tinsmith.ops.layouts import spatial
+from tinsmith.ops.linear import constant_bias, constant_weights, linear_ports, quantized_weights, subject
+from tinsmith.ops.lowering import Lowering
+from tinsmith.ops.ports import Ports
+from tinsmith.targets import Target
+
+
+def spread_shape(call: Call) -> list[tuple[int, ...]]:
+    """(1, …, C) with ``n + (s - 1)·(n - 1) + output_padding`` elements per spatial dimension.
+
+    Raises:
+        ProgramError: The input is not NWC or NHWC.
+    """
+    batch, *lengths, channels = call.arg(0).data.shape
+    if len(lengths) not in (1, 2):
+        raise ProgramError(f"input {call.arg(0).data.shape} is neither NWC nor NHWC.", subject=subject(call))
+    ones = (1,) * len(lengths)
+    strides, padding = call.attr("stride", ones), call.attr("output_padding", (0,) * len(lengths))
+    spread = (n + (s - 1) * (n - 1) + p for n, s, p in zip(lengths, strides, padding, strict=True))
+    return [(batch, *spread, channels)]
+
+
+def insert_zeros(call: Call) -> Sequence[Array]:
+    """Output y[s·i] = x[i], zeros between and behind (SEMANTICS_MATH §7)."""
+    (result,) = spread_shape(call)
+    y = np.zeros(result, call.out.dtype.numpy)
+    x = call.arg(0).data
+    steps = call.attr("stride", (1,) * (x.ndim - 2))
+    places = tuple(slice(0, (n - 1) * s + 1, s) for n, s in zip(x.shape[1:-1], steps, strict=True))
+    y[(slice(None), *places)] = x
+    return [y]
+
+
+def same_exponents(call: Call) -> str | None:
+    """Bytes move: the exponents of input and output must agree."""
+    if call.arg(0).exponent == call.out.exponent:
+        return None
+    return f"moves integers from exponent {call.arg(0).exponent} to {call.out.exponent}: they must be equal."
+
+
+def refuse(call: Call) -> Sequence[Array]:
+    """A ConvTranspose in a file.
+
+    Raises:
+        ProgramError: Always: the runtime has no such module.
+    """
+    raise ProgramError("the runtime has no ConvTranspose: files hold InsertZeros and Conv.", subject=subject(call))
+
+
+def ports(node: FloatNode, target: Target) -> Ports:
+    """Weights (C, N/group, …) have one exponent per output channel: along axis 1, or 0 where depthwise."""
+    return linear_ports(node, axis=1 if node.integer("group", 1) == 1 else 0)
+
+
+def begin_and_end(node: FloatNode) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """The rows cut off in front and behind the full result, and those added behind, per spatial dimension.
+
+    `output_shape` and `auto_pad` as ONNX defines them.
+    """
+    window = window_of(node)
+    count = len(window.kernel)
+    added = node.integers("output_padding", (0,) * count)
+    lengths, results = node.input(0).shape[2:], node.outputs[0].shape[2:]
+    auto = node.text("auto_pad", "NOTSET")
+    if auto == "NOTSET" and "output_shape" not in node.attributes:
+        pads = node.integers("pads", (0,) * (2 * count))
+        return pads[:count], pads[count:], added
+    steps = zip(lengths, window.strides, window.reach, added, results, strict=True)
+    cut = [s * (n - 1) + a + r - out for n, s, r, a, out in steps]
+    small, large = [c // 2 for c in cut], [c - c // 2 for c in cut]
+    begin, end = (small, large) if auto == "SAME_UPPER" else (large, small)
+    return tuple(begin), tuple(end), added
+
+
+def flipped(weights: Array, *, depthwise: bool) -> Array:
+    """Weights (C, N/group, …) as those of the equivalent Conv: (N, C/group, …), every spatial axis reversed."""
+    spatial_axes = tuple(range(2, weights.ndim))
+    turned = weights if depthwise else weights.swapaxes(0, 1)
+    return np.flip(turned, spatial_axes)
+
+
+def lower(call: Lowering) -> None:
+    """InsertZeros where there is anything to insert, then a Conv of stride 1."""
+    window = window_of(call.node)
+    begin, end, added = begin_and_end(call.node)
+    source = call.slot(0).name
+    if any(s > 1 for s in window.strides) or any(added):
+        source = _spread(call, window.strides, added)
+    pads = tuple(r - 1 - p for r, p in zip(window.reach * 2, (*begin, *end), strict=True))
+    depthwise = call.node.integer("group", 1) != 1
+    weights = flipped(quantized_weights(call)[0], depthwise=depthwise)
+    walk = Window(window.kernel, (1,) * len(window.kernel), window.dilations, pads)
+    write_conv(call, source, weights, walk, depthwise=depthwise)
+
+
+def _spread(call: Lowering, strides: tuple[int, ...], added: tuple[int, ...]) -> str:
+    source = call.slot(0)
+    batch, *lengths, channels = source.shape
+    spread = (n + (s - 1) * (n - 1) + a for n, s, a in zip(lengths, strides, added, strict=True))
+    name = call.sink.add_value(f"{source.name}_spread", source.dtype, (batch, *spread, channels), source.exponents)
+    call.emit(
+        [source.name],
+        [name],
+        attributes={"output_padding": added, "stride": strides},
+        op_type="InsertZeros",
+        name=f"{call.node.name}_InsertZeros",
+    )
+    return name
+
+
+def cost(node: FloatNode) -> Cost:
+    """One multiply-accumulate per weight of a filter and output element: the Conv multiplies the zeros too."""
+    weights = node.input(1).shape
+    depthwise = node.integer("group", 1) != 1
+    channels = 1 if depthwise else weights[0]
+    macs = int(np.prod(node.outputs[0].shape)) * channels * int(np.prod(weights[2:]))
+    return Cost(macs, "depthwise" if depthwise else "conv2d")
+
+
+@constraint
+def known_group(node: FloatNode, target: Target) -> bool:
+    """`group` must be 1, or the number of channels with one filter each.
+
+    Split the channels into several ConvTranspose.
+    """
+    group = node.integer("group", 1)
+    return group == 1 or (group == node.input(0).shape[1] and node.input(1).shape[1] == 1)
+
+
+@constraint
+def pads_within_kernel(node: FloatNode, target: Target) -> bool:
+    """`pads` must not cut off more than the kernel reaches, dilation · (kernel - 1).
+
+    Cut the output with a Slice instead.
+    """
+    begin, end, _ = begin_and_end(node)
+    reach = window_of(node).reach
+    return all(0 <= p < r for p, r in zip((*begin, *end), reach * 2, strict=True))
+
+
+OPERATORS = (
+    Operator(
+        name="ConvTranspose",
+        compute=refuse,
+        types=INTEGER,
+        ports=ports,
+        layout=spatial,
+        lower=lower,
+        constraints=(constant_weights, constant_bias, one_sample, known_group, pads_within_kernel),
+        cost=cost,
+        fuses_relu=True,
+    ),
+    Operator(
+        name="InsertZeros",
+        compute=insert_zeros,
+        shape=spread_shape,
+        types=INTEGER,
+        layout=spatial,
+        rules=(same_exponents,),
+        importable=False,
+    ),
+)

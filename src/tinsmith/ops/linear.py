@@ -1,0 +1,224 @@
+"""What Conv, Gemm and MatMul share: accumulators, the shift to the output, bias and weights in files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinsmith.errors import ProgramError, QuantizationError
+from tinsmith.ops.base import constraint
+from tinsmith.ops.call import Array, Call
+from tinsmith.ops.floatnode import FloatNode
+from tinsmith.ops.lowering import Lowering, Slot
+from tinsmith.ops.packing import vector_filters
+from tinsmith.ops.ports import ACTIVATION, BIAS, Kind, Port, Ports
+from tinsmith.quant.format import Format
+from tinsmith.quant.lanes import Lane, Notes, accumulate
+from tinsmith.quant.linear import Sums
+from tinsmith.quant.rounding import Rounding, qrange, saturate
+from tinsmith.targets import Accumulator, LinearUnit, Saturation, Target
+
+_EVERY = {Saturation.NEVER: 0, Saturation.EACH_PRODUCT: 1, Saturation.EACH_BLOCK: 8}
+_LEFT = 16
+"""Left shifts beyond this saturate every non-zero 16 bit value: enough to run an illegal program."""
+
+
+def subject(call: Call) -> str:
+    """The node, for messages."""
+    return f"{call.node.op_type} {call.node.name!r}"
+
+
+def unit_of(call: Call) -> LinearUnit:
+    """How the target runs this node.
+
+    Raises:
+        ProgramError: It does not: the runtime has no float convolution or matrix product.
+    """
+    if call.bits not in call.target.linear or not call.arg(0).data.dtype.itemsize * 8 == call.bits:
+        raise ProgramError(
+            f"{call.arg(0).data.dtype} input, {call.out.dtype.name} output: the runtime has only int8 and int16.",
+            subject=subject(call),
+        )
+    return call.target.linear[call.bits]
+
+
+def lanes_of(unit: LinearUnit, channels: int, *, depthwise: bool) -> list[Lane]:
+    """The accumulators of a node's output channels."""
+
+    def lane(start: int, stop: int, accumulator: Accumulator) -> Lane:
+        return Lane(slice(start, stop), accumulator.bits, _EVERY[accumulator.saturation])
+
+    if depthwise:
+        return [lane(0, channels, unit.depthwise)]
+    split = vector_filters(channels, unit.block)
+    found = [lane(0, split, unit.vector), lane(split, channels, unit.tail)]
+    return [entry for entry in found if entry.channels.stop > entry.channels.start]
+
+
+def shifts_of(call: Call) -> NDArray[np.int64]:
+    """e_out - e_in - e_w: one entry, or one per output channel."""
+    weights = np.asarray(call.arg(1).exponents or (0,), dtype=np.int64)
+    return call.out.exponent - call.arg(0).exponent - weights
+
+
+def bias_of(call: Call, channels: int) -> NDArray[np.int64]:
+    """The bias as stored, zeros where there is none.
+
+    Raises:
+        ProgramError: It does not have one element per channel.
+    """
+    found = call.optional(2)
+    if found is None:
+        return np.zeros(channels, np.int64)
+    if found.data.size != channels:
+        raise ProgramError(f"the bias has {found.data.size} elements for {channels} channels.", subject=subject(call))
+    return found.data.reshape(-1).astype(np.int64)
+
+
+def is_relu(call: Call) -> bool:
+    """Whether the node's `activation` is Relu.
+
+    Raises:
+        ProgramError: It is neither Linear nor Relu.
+    """
+    activation = call.attr("activation", "Linear")
+    if activation not in ("Linear", "Relu"):
+        raise ProgramError(f"unknown activation {activation!r}.", subject=subject(call))
+    return activation == "Relu"
+
+
+def note(call: Call, **facts: int) -> None:
+    """Leave facts about the run, adding up counts and keeping the largest peak."""
+    mine = call.observe.setdefault(call.node.name, {})
+    for key, value in facts.items():
+        mine[key] = max(mine.get(key, 0), value) if key == "peak" else mine.get(key, 0) + value
+
+
+def execute(call: Call, sums: Sums) -> Array:
+    """The output sat(act(rshift(acc, s))) of all sums: (OH, OW, N) in its dtype. SEMANTICS, "Conv…".
+
+    Leaves in `call.observe`: ``suspects``, ``saturated``, ``saturations``, ``wrapped``, ``peak`` as
+    `tinsmith.quant.lanes.Notes`, and ``illegal_shift`` with the number of channels whose shift is outside 0 … 31.
+    """
+    lanes = lanes_of(unit_of(call), sums.channels, depthwise=sums.depthwise)
+    total, notes = accumulate(sums, bias_of(call, sums.channels), lanes)
+    shifts = shifts_of(call)
+    illegal = int(np.count_nonzero((shifts < 0) | (shifts > call.target.max_shift)))
+    _report(call, notes, illegal)
+    result = call.target.rounding.rshift(total, np.clip(shifts, -_LEFT, 62))
+    if is_relu(call):
+        result = np.maximum(result, 0)
+    return saturate(result, call.bits).astype(call.out.dtype.numpy)
+
+
+def _report(call: Call, notes: Notes, illegal: int) -> None:
+    counts = {
+        "suspects": notes.suspects,
+        "saturated": notes.saturated,
+        "saturations": notes.saturations,
+        "wrapped": notes.wrapped,
+        "illegal_shift": illegal,
+    }
+    note(call, peak=notes.peak, **{key: value for key, value in counts.items() if value})
+
+
+def quantized_weights(call: Lowering) -> tuple[NDArray[Any], Format]:
+    """The integers of input 1 in the ONNX order, and their format."""
+    slot = call.slot(1)
+    assert slot.const is not None
+    assert slot.format is not None
+    return slot.format.quantize(slot.const, call.target.rounding), slot.format
+
+
+def quantized_bias(call: Lowering, bias: Array, weights: Format) -> NDArray[Any]:
+    """The bias as the file stores it: exponent e_in + e_w, INT32 or INT64.
+
+    Args:
+        call: The node; input 0 is quantized.
+        bias: Real numbers (N,).
+        weights: Format of the weights.
+
+    Raises:
+        QuantizationError: It does not fit the accumulator's bias range.
+    """
+    unit = call.target.linear[call.bits]
+    exponents = np.asarray(bias_exponents(call, weights), dtype=np.int32)
+    real = np.ldexp(bias.astype(np.float64), -exponents)
+    rounded = np.floor(real + 0.5) if call.target.rounding is Rounding.HALF_UP else np.rint(real)
+    low, high = qrange(unit.bias_bits)
+    worst = int(np.argmax(np.abs(rounded)))
+    if not low <= int(rounded.min()) <= int(rounded.max()) <= high:
+        raise QuantizationError(
+            f"the bias of channel {worst} ({bias[worst]:.6g}) is {int(rounded[worst])} in units of the accumulator, "
+            f"which holds {unit.bias_bits} bits on {call.target.name}.",
+            subject=f"{call.node.op_type} {call.node.name!r}",
+            hint="Give the weights or the input a larger exponent, or run this node in int16.",
+        )
+    return rounded.astype(np.int32 if unit.bias_bytes == 4 else np.int64)
+
+
+def bias_exponents(call: Lowering, weights: Format) -> tuple[int, ...]:
+    """e_in + e_w, per channel where the weights are."""
+    source = call.slot(0).format
+    assert source is not None
+    return tuple(source.exponent + exponent for exponent in weights.exponents)
+
+
+def add_bias(call: Lowering, slot: Slot | None, channels: int, weights: Format) -> list[str]:
+    """Write the bias, if there is one; the names to append to the node's inputs."""
+    if slot is None:
+        return []
+    assert slot.const is not None
+    real = np.broadcast_to(slot.const.reshape(-1), (channels,))
+    data = quantized_bias(call, real, weights)
+    return [call.sink.add_constant(slot.name, data, bias_exponents(call, weights), "layout ==> UNK")]
+
+
+def packing_block(call: Call) -> int:
+    """Filters per vector of packed weights."""
+    return unit_of(call).block
+
+
+def legal_shifts(call: Call) -> str | None:
+    """0 ≤ e_out - e_in - e_w ≤ 31 on every channel: the S3 crashes below, the P4 computes garbage."""
+    shifts = shifts_of(call)
+    if int(shifts.min()) >= 0 and int(shifts.max()) <= call.target.max_shift:
+        return None
+    return (
+        f"shifts by {int(shifts.min())} … {int(shifts.max())} bits, the chip can shift right by 0 … "
+        f"{call.target.max_shift}: the output needs an exponent of at least "
+        f"{call.out.exponent + max(0, -int(shifts.min()))}."
+    )
+
+
+def bias_fits(call: Call) -> str | None:
+    """The bias must fit the accumulator, which wraps it."""
+    bias = call.optional(2)
+    low, high = qrange(unit_of(call).bias_bits)
+    if bias is None or not bias.data.size or low <= int(bias.data.min()) <= int(bias.data.max()) <= high:
+        return None
+    return f"its bias reaches {int(np.abs(bias.data).max())}, the accumulator holds {unit_of(call).bias_bits} bits."
+
+
+def linear_ports(node: FloatNode, axis: int | None) -> Ports:
+    """Input, weights with channels along ``axis``, and a bias where there is one. FORMAT §4 rule 1 binds the output."""
+    ports = (ACTIVATION, Port(Kind.WEIGHT, axis=axis), BIAS)
+    return Ports(ports[: len(node.inputs)], (ACTIVATION,), product=(0, 1))
+
+
+@constraint
+def constant_weights(node: FloatNode, target: Target) -> bool:
+    """The weights must be constants of the model. Freeze or fold them before the export."""
+    return node.const(1) is not None
+
+
+@constraint
+def constant_bias(node: FloatNode, target: Target) -> bool:
+    """The bias must be a constant with one element per output channel. Use an Add behind the node instead."""
+    if not node.has(2):
+        return True
+    bias, output = node.const(2), node.outputs[0].shape
+    channels = output[1] if node.op_type.startswith("Conv") else output[-1]
+    return bias is not None and bias.size in (1, channels) and bias.size == (bias.shape[-1] if bias.ndim else 1)
