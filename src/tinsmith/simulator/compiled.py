@@ -17,9 +17,9 @@ from tinsmith.ops import find
 from tinsmith.ops.call import Array
 from tinsmith.ops.emit import Builder, Emit, Guard, NotExpressible
 from tinsmith.program import DType, Node, Program
-from tinsmith.simulate.graphs import carry_in, carry_out, session, to_model
-from tinsmith.simulate.interpreter import call_of, compute
-from tinsmith.simulate.shapes import infer_shapes, placeholder
+from tinsmith.simulator.graphs import carry_in, carry_out, session, to_model
+from tinsmith.simulator.interpreter import call_of, compute
+from tinsmith.simulator.shapes import infer_shapes, placeholder
 from tinsmith.targets import Target
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Compiled:
         state: dict[str, Array] | None = None,
         observe: dict[str, dict[str, int]] | None = None,
     ) -> dict[str, Array]:
-        """One run on one sample; arguments and result as `tinsmith.simulate.interpreter.interpret`."""
+        """One run on one sample; arguments and result as `tinsmith.simulator.interpreter.interpret`."""
         tensors: dict[str, Array] = dict(inputs)
         memory = {} if state is None else state
         notes = {} if observe is None else observe
@@ -146,7 +146,7 @@ class Compiled:
                 for name in (*node.inputs, *node.outputs)
                 if name and name not in self.program.constants and name not in part.feeds
             }
-            emitter = _Emitter(self.program, self.target, checked=False)
+            emitter = Emitter(self.program, self.target, checked=False)
             builder, feeds, _, _ = emitter.run_from(self.program.nodes.index(part.nodes[0]))
             self.program.memo[key] = emitter.graph(part.nodes, builder, feeds, sorted(wanted))
         found = self.program.memo[key]
@@ -154,8 +154,8 @@ class Compiled:
         return found
 
 
-class _Emitter:
-    """Emits runs of nodes of one program."""
+class Emitter:
+    """Emits nodes of one program; `zeros` holds a placeholder of each value's inferred shape."""
 
     def __init__(self, program: Program, target: Target, *, checked: bool) -> None:
         self.program = program
@@ -233,7 +233,7 @@ def compile_program(program: Program, target: Target, *, checked: bool = True, s
 
 
 def _compile(program: Program, target: Target, *, checked: bool, save_all: bool) -> Compiled:
-    emitter = _Emitter(program, target, checked=checked)
+    emitter = Emitter(program, target, checked=checked)
     outputs = {value.name for value in program.outputs}
     keep = frozenset(name for name in emitter.zeros if name) if save_all else frozenset(outputs)
     nodes = program.nodes

@@ -9,7 +9,7 @@ import numpy as np
 from tinsmith.ops import find
 from tinsmith.ops.call import Array
 from tinsmith.program import Program
-from tinsmith.simulate.interpreter import call_of, compute
+from tinsmith.simulator.interpreter import call_of, compute
 from tinsmith.targets import Target
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tinsmith.ops import find
 from tinsmith.program import Program
-from tinsmith.simulate.interpreter import call_of
-from tinsmith.simulate.shapes import infer_shapes, placeholder
+from tinsmith.simulator.interpreter import call_of
+from tinsmith.simulator.shapes import infer_shapes, placeholder
 from tinsmith.targets import Target
 
 

@@ -13,10 +13,10 @@ from numpy.typing import ArrayLike
 from tinsmith.errors import RecipeError
 from tinsmith.ops.call import Array
 from tinsmith.program import Program
-from tinsmith.simulate.compiled import compile_program
-from tinsmith.simulate.inputs import samples
-from tinsmith.simulate.interpreter import interpret
-from tinsmith.simulate.legality import violations
+from tinsmith.simulator.compiled import compile_program
+from tinsmith.simulator.inputs import layouts_of, samples
+from tinsmith.simulator.interpreter import interpret
+from tinsmith.simulator.legality import violations
 from tinsmith.targets import Target, find
 
 Observed = dict[str, dict[str, int]]
@@ -146,6 +146,29 @@ def simulate(
     """
     simulator = Simulator(program, target, compiled=compiled, assume_no_saturation=assume_no_saturation)
     return simulator.run_independent(inputs, save_all=save_all)
+
+
+def dequantize(program: Program, outputs: Mapping[str, Array]) -> dict[str, Array]:
+    """Real numbers of simulated tensors: integer · 2**exponent, float32.
+
+    Args:
+        program: The program that computed them.
+        outputs: `{name: array}` as `simulate` returns them.
+
+    Returns:
+        `{name: array}`, in the model's original layout where the program records it (its inputs and outputs), else in
+        the file's.
+    """
+    originals = layouts_of(program)
+    result: dict[str, Array] = {}
+    for name, array in outputs.items():
+        value = program.values[name]
+        real = np.ldexp(array.astype(np.float32), value.exponent) if value.dtype.quantized else array
+        original = originals.get(name)
+        if original is not None and real.ndim == len(original.perm):
+            real = real.transpose(np.argsort(original.perm))
+        result[name] = real
+    return result
 
 
 def target_of(program: Program, target: str | Target | None) -> Target:
