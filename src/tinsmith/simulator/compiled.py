@@ -206,8 +206,10 @@ class Emitter:
         """The emitted nodes as one graph from ``feeds`` to ``results``."""
         values = self.program.values
         inputs = [(f"in|{name}", values[name].dtype, list(self.zeros[name].shape)) for name in feeds]
-        outputs = [(carry_out(builder, values[name]), values[name].dtype, None) for name in results]
-        outputs += [(guard.tensor, DType.FLOAT, None) for guard in builder.guards]
+        outputs = [
+            (carry_out(builder, values[name]), values[name].dtype, list(self.zeros[name].shape)) for name in results
+        ]
+        outputs += [(guard.tensor, DType.FLOAT, []) for guard in builder.guards]
         model = to_model(builder, inputs, outputs).SerializeToString()
         return GraphPart(tuple(nodes), tuple(feeds), tuple(results), tuple(builder.guards), model)
 

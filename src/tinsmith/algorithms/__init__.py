@@ -1,0 +1,1 @@
+"""Algorithms that choose or improve formats and weights: one file each."""

@@ -1,0 +1,178 @@
+"""Which values share an exponent (FORMAT §4 rule 2), and where a RequantizeLinear may stand between two exponents.
+
+* Operators that move data tie their input to their outputs: no choice.
+* Add, Sub, Concat… add raw integers: every operand must *arrive* with the output's exponent. An operand that nobody
+  else reads and whose producer can deliver any exponent joins the output's group, so it costs nothing. Any other
+  operand keeps a group of its own (a *border*): where the exponents end up different, lowering inserts a
+  RequantizeLinear.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tinsmith.ops import operators
+from tinsmith.ops.floatnode import FloatNode, Network, Operand
+from tinsmith.ops.ports import Kind, Ports
+from tinsmith.ops.steps import upper_bound
+from tinsmith.targets import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Border:
+    """An input that must arrive in another group's format.
+
+    Attributes:
+        node: Node name.
+        index: Input index.
+        value: The value that is read.
+        group: The group whose exponent it must arrive in; None where it only changes width.
+        bits: The width it must arrive in.
+    """
+
+    node: str
+    index: int
+    value: str
+    group: int | None
+    bits: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Groups:
+    """The partition of all quantized values.
+
+    Attributes:
+        of: Group by value name.
+        bits: Width by group.
+        measured: By group: the values whose error decides; copies of others and values that only an activation reads
+            do not.
+        constants: By group: constants that must be written with its exponent.
+        borders: Inputs that may need a RequantizeLinear.
+    """
+
+    of: Mapping[str, int]
+    bits: Mapping[int, int]
+    measured: Mapping[int, tuple[str, ...]]
+    constants: Mapping[int, tuple[Operand, ...]]
+    borders: tuple[Border, ...]
+
+
+def group(network: Network, bits: Mapping[str, int], target: Target) -> Groups:
+    """Partition the quantized values of a network.
+
+    Args:
+        network: The canonical float network.
+        bits: Width of each node by name (32 for float).
+        target: The chip.
+    """
+    return _Grouping(network, bits, target).run()
+
+
+class _Grouping:
+    def __init__(self, network: Network, bits: Mapping[str, int], target: Target) -> None:
+        self.network = network
+        self.bits = bits
+        self.target = target
+        self.parent: dict[str, str] = {}
+        self.width: dict[str, int] = {}
+        self.uses = Counter(i.name for n in network.nodes for i in n.inputs if i is not None)
+        self.uses.update(operand.name for operand in network.outputs)
+        self.free: set[str] = set()
+        self.copies: set[str] = set()
+        self.tied_constants: list[tuple[str, Operand]] = []
+        self.pending: list[tuple[str, int, str, str | None, int]] = []
+
+    def run(self) -> Groups:
+        for operand in self.network.inputs:
+            self._input(operand)
+        for node in self.network.nodes:
+            self._node(node, operators()[node.op_type].ports(node, self.target))
+        roots = {root: index for index, root in enumerate(dict.fromkeys(self._root(name) for name in self.parent))}
+        of = {name: roots[self._root(name)] for name in self.parent}
+        measured: dict[int, list[str]] = {index: [] for index in roots.values()}
+        for name, index in of.items():
+            if name not in self.copies and not self._only_feeds_activation(name):
+                measured[index].append(name)
+        constants: dict[int, list[Operand]] = {index: [] for index in roots.values()}
+        for output, constant in self.tied_constants:
+            constants[of[output]].append(constant)
+        return Groups(
+            of,
+            {index: self.width[root] for root, index in roots.items()},
+            {index: tuple(names) for index, names in measured.items()},
+            {index: tuple(found) for index, found in constants.items()},
+            tuple(
+                Border(node, index, value, None if output is None else of[output], width)
+                for node, index, value, output, width in self.pending
+            ),
+        )
+
+    def _root(self, name: str) -> str:
+        while self.parent[name] != name:
+            name = self.parent[name]
+        return name
+
+    def _union(self, first: str, second: str) -> None:
+        self.parent[self._root(second)] = self._root(first)
+
+    def _new(self, name: str, width: int) -> None:
+        self.parent[name] = name
+        self.width[name] = width
+
+    def _input(self, operand: Operand) -> None:
+        """A graph input takes the width of its first quantized reader; unread by any, it stays float."""
+        for node in self.network.nodes:
+            ports = operators()[node.op_type].ports(node, self.target)
+            for read, port in zip(node.inputs, ports.inputs, strict=True):
+                if read is None or read.name != operand.name:
+                    continue
+                if port.kind in (Kind.ACTIVATION, Kind.WEIGHT) and self.bits[node.name] != 32:
+                    self._new(operand.name, port.bits or self.bits[node.name])
+                    return
+
+    def _node(self, node: FloatNode, ports: Ports) -> None:
+        width = self.bits[node.name]
+        if width == 32:
+            return
+        outputs = [o.name for o, port in zip(node.outputs, ports.outputs, strict=True) if port.kind is Kind.ACTIVATION]
+        for name, port in zip((o.name for o in node.outputs), ports.outputs, strict=True):
+            if port.kind is Kind.ACTIVATION:
+                self._new(name, port.bits or width)
+        if ports.tied:
+            for other in outputs[1:]:
+                self._union(outputs[0], other)
+        else:
+            self.free.update(outputs)
+        for index, operand in enumerate(node.inputs):
+            if operand is None or ports.inputs[index].kind not in (Kind.ACTIVATION, Kind.WEIGHT):
+                continue
+            if index in ports.tied:
+                self._tie(node, index, operand, outputs[0], moves=len(ports.tied) == 1)
+            elif operand.const is None and operand.name in self.parent:
+                self._read(node, index, operand, ports.inputs[index].bits or width)
+
+    def _tie(self, node: FloatNode, index: int, operand: Operand, output: str, *, moves: bool) -> None:
+        if operand.const is not None:
+            self.tied_constants.append((output, operand))
+        elif operand.name in self.parent:
+            same_width = self.width[operand.name] == self.width[output]
+            joins = self.uses[operand.name] == 1 and operand.name in self.free
+            if same_width and (moves or joins):
+                self._union(operand.name, output)
+                if moves and operators()[node.op_type].passive:
+                    self.copies.update(o.name for o in node.outputs)
+            else:
+                self.pending.append((node.name, index, operand.name, output, self.width[output]))
+
+    def _read(self, node: FloatNode, index: int, operand: Operand, width: int) -> None:
+        if self.width[operand.name] != width:
+            self.pending.append((node.name, index, operand.name, None, width))
+
+    def _only_feeds_activation(self, name: str) -> bool:
+        """Whether nothing but a Relu or a Clip from 0 reads it: its own error is not seen, only the activation's."""
+        if self.uses[name] != 1:
+            return False
+        readers = [n for n in self.network.nodes if any(i is not None and i.name == name for i in n.inputs)]
+        return len(readers) == 1 and upper_bound(readers[0]) is not None and readers[0].input(0).name == name

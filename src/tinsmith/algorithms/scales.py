@@ -1,0 +1,229 @@
+"""Choosing all formats of a network: least error where there is a choice, the chip's hard rules by construction.
+
+1. Every group of values that share an exponent (`tinsmith.algorithms.groups`) takes the one its observations favour.
+2. Every linear node's weights take the exponents of least error.
+3. The rules of FORMAT §4 are inequalities of the form *output ≥ sum of inputs*. They are met by raising exponents,
+   never by lowering: weights until the bias fits, outputs until no shift is negative, weights again until no shift
+   exceeds the chip's. Raising only propagates forward, so this reaches a fixed point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinsmith.algorithms.groups import Groups, group
+from tinsmith.algorithms.weights import Weights, least_error, weights_of
+from tinsmith.calibrate.constants import constant_stats
+from tinsmith.calibrate.exponents import PERCENTILE, choose_exponent, method_named
+from tinsmith.calibrate.stats import ValueStats
+from tinsmith.errors import QuantizationError
+from tinsmith.ops import operators
+from tinsmith.ops.floatnode import FloatNode, Network
+from tinsmith.ops.ports import Kind, Ports
+from tinsmith.quant.format import Format, Formats
+from tinsmith.targets import Target
+
+_ROUNDS = 64
+
+
+def observed_values(network: Network, bits: Mapping[str, int], target: Target) -> list[str]:
+    """The values calibration must observe: those that decide a group's exponent, and those read in another width."""
+    groups = group(network, bits, target)
+    names = [name for values in groups.measured.values() for name in values]
+    names += [border.value for border in groups.borders if border.group is None]
+    return list(dict.fromkeys(names))
+
+
+def choose_formats(
+    network: Network,
+    bits: Mapping[str, int],
+    stats: Mapping[str, ValueStats],
+    target: Target,
+    method: str = "mse",
+    percentile: float = PERCENTILE,
+) -> Formats:
+    """Formats for every quantized value, weight and constant of the network.
+
+    Args:
+        network: The canonical float network.
+        bits: Width of each node by name (32 for float).
+        stats: What was observed of the values `observed_values` names.
+        target: The chip.
+        method: How observations become an exponent: `mse`, `minmax`, `percentile`, `kl`.
+        percentile: For `percentile`.
+
+    Raises:
+        QuantizationError: No exponents satisfy the chip's rules; names the node.
+    """
+    chooser = _Choice(network, bits, stats, target, method, percentile)
+    chooser.settle()
+    return chooser.formats()
+
+
+@dataclass(slots=True)
+class _Linear:
+    """A node whose output exponent is bounded below by the sum of two inputs'."""
+
+    node: FloatNode
+    ports: Ports
+    weights: Weights | None
+    current: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, dtype=np.int64))
+
+
+class _Choice:
+    def __init__(
+        self,
+        network: Network,
+        bits: Mapping[str, int],
+        stats: Mapping[str, ValueStats],
+        target: Target,
+        method: str,
+        percentile: float,
+    ) -> None:
+        self.network = network
+        self.bits = bits
+        self.stats = stats
+        self.target = target
+        self.method = method
+        self.percentile = percentile
+        self.groups: Groups = group(network, bits, target)
+        self.ports = {node.name: operators()[node.op_type].ports(node, target) for node in network.nodes}
+        self.exponents: dict[int, int] = {}
+        self.uses: dict[tuple[str, int], Format] = {}
+        self.products: list[_Linear] = []
+        self._initial()
+
+    def _initial(self) -> None:
+        for index, names in self.groups.measured.items():
+            seen = [self.stats[name] for name in names if name in self.stats]
+            seen += [self._constant(c.const) for c in self.groups.constants[index] if c.const is not None]
+            self.exponents[index] = self._best(seen, self.groups.bits[index]) if seen else 0
+        for _, index, limit in self._limits():
+            self.exponents[index] = min(self.exponents[index], limit)
+        for node in self.network.nodes:
+            ports = self.ports[node.name]
+            if self.bits[node.name] == 32:
+                continue
+            self._constants(node, ports)
+            if ports.product is not None:
+                weights = weights_of(node, ports, self.target, self.bits[node.name])
+                self.products.append(_Linear(node, ports, weights))
+
+    def _best(self, seen: list[ValueStats], width: int) -> int:
+        return choose_exponent(seen, width, self.method, percentile=self.percentile)
+
+    def _constant(self, values: NDArray[Any]) -> ValueStats:
+        histograms = method_named(self.method).histograms
+        return constant_stats(values.astype(np.float32), self.target.rounding, histograms=histograms)
+
+    def _constants(self, node: FloatNode, ports: Ports) -> None:
+        """Constants read like activations, where they are free to have an exponent of their own."""
+        for index, (operand, port) in enumerate(zip(node.inputs, ports.inputs, strict=True)):
+            free = port.kind is Kind.ACTIVATION and index not in ports.tied
+            if free and operand is not None and operand.const is not None:
+                width = port.bits or self.bits[node.name]
+                exponent = int(least_error(operand.const, None, width)[0]) if port.exponent is None else port.exponent
+                self.uses[node.name, index] = Format(width, (exponent,))
+
+    def settle(self) -> None:
+        """Raise exponents until every rule holds."""
+        for _ in range(_ROUNDS):
+            before = (dict(self.exponents), [linear.current.copy() for linear in self.products])
+            for linear in self.products:
+                self._product(linear)
+            for border in self.groups.borders:
+                self._border(border.value, border.group, border.bits)
+            after = (self.exponents, [linear.current for linear in self.products])
+            if before[0] == after[0] and all(np.array_equal(a, b) for a, b in zip(before[1], after[1], strict=True)):
+                break
+        else:
+            raise QuantizationError("the chip's rules on shifts admit no exponents for this network.", subject="model")
+        for node, index, limit in self._limits():
+            if self.exponents[index] > limit:
+                raise QuantizationError(
+                    f"its input needs exponent {self.exponents[index]}, and the int8 kernel overflows beyond {limit}.",
+                    subject=f"{node.op_type} {node.name!r}",
+                    hint="Run it in int16.",
+                )
+
+    def _product(self, linear: _Linear) -> None:
+        """Rule 1 (no negative shift), rule 3 (the bias fits), no shift beyond the chip's."""
+        node, product = linear.node, linear.ports.product
+        assert product is not None
+        output = self.groups.of[node.outputs[0].name]
+        first = self._arriving(node, product[0])
+        if linear.weights is None:
+            second = np.asarray([self._arriving(node, product[1])], dtype=np.int64)
+        else:
+            second = linear.weights.fitted(first, self.target)
+        needed = int(np.max(first + second))
+        self.exponents[output] = max(self.exponents[output], needed)
+        if linear.weights is not None:
+            second = np.maximum(second, self.exponents[output] - first - self.target.max_shift)
+        linear.current = second
+
+    def _arriving(self, node: FloatNode, index: int) -> int:
+        operand = node.input(index)
+        use = self.uses.get((node.name, index))
+        if use is not None:
+            return use.exponent
+        found = self.groups.of.get(operand.name)
+        if found is None:
+            raise QuantizationError(
+                f"input {operand.name!r} has no integer format.", subject=f"{node.op_type} {node.name!r}"
+            )
+        border = self._border_of(node.name, index)
+        return self.exponents[found] if border is None else border
+
+    def _border_of(self, name: str, index: int) -> int | None:
+        """The exponent in which a value of another width arrives at an input that ties nothing."""
+        for border in self.groups.borders:
+            if (border.node, border.index) == (name, index) and border.group is None:
+                return self._narrowed(border.value, border.bits)
+        return None
+
+    def _narrowed(self, value: str, width: int) -> int:
+        """The exponent of a value read in another width: kept when widened, chosen anew (never finer) when narrowed."""
+        home = self.groups.of[value]
+        if width > self.groups.bits[home]:
+            return self.exponents[home]
+        chosen = self._best([self.stats[value]], width) if value in self.stats else self.exponents[home] + 8
+        return max(chosen, self.exponents[home])
+
+    def _border(self, value: str, joined: int | None, width: int) -> None:
+        """No left shift where a value enters another group, except into more bits, where it cannot overflow."""
+        home = self.groups.of[value]
+        if joined is not None and width <= self.groups.bits[home]:
+            self.exponents[joined] = max(self.exponents[joined], self.exponents[home])
+
+    def _limits(self) -> list[tuple[FloatNode, int, int]]:
+        """Int8 nodes whose kernel overflows beyond an input exponent, with the input's group and that exponent."""
+        found = []
+        for node in self.network.nodes:
+            limit = self.ports[node.name].largest_input_exponent
+            if limit is not None and self.bits[node.name] == 8 and node.input(0).name in self.groups.of:
+                found.append((node, self.groups.of[node.input(0).name], limit))
+        return found
+
+    def formats(self) -> Formats:
+        """The settled choice."""
+        values = {
+            name: Format(self.groups.bits[index], (self.exponents[index],)) for name, index in self.groups.of.items()
+        }
+        uses = dict(self.uses)
+        for border in self.groups.borders:
+            chosen = self._narrowed(border.value, border.bits) if border.group is None else self.exponents[border.group]
+            needed = Format(border.bits, (chosen,))
+            if needed != values[border.value]:
+                uses[border.node, border.index] = needed
+        for linear in self.products:
+            if linear.weights is not None:
+                weights = linear.weights
+                chosen_exponents = tuple(int(e) for e in linear.current)
+                uses[linear.node.name, weights.index] = Format(weights.bits, chosen_exponents, weights.axis)
+        return Formats(values, uses)

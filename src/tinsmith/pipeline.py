@@ -1,0 +1,197 @@
+"""`quantize`: the only place that knows the order of the stages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tinsmith.errors import ProgramError
+from tinsmith.program import Array, Program
+from tinsmith.quantized import Quantized
+from tinsmith.recipe import Recipe
+from tinsmith.targets import Target, find
+
+if TYPE_CHECKING:
+    from tinsmith.calibrate.sources import DataSource
+    from tinsmith.lower.lowerer import Lowered
+
+Progress = Callable[[str, int, int | None], None]
+"""Called with the stage's name, how far it is, and how far it goes (None: unknown)."""
+
+SEMANTICS_VERSION = "1"
+OLDEST_ESP_DL = "3.3.1"
+
+
+def quantize(
+    model: Any,
+    data: Any,
+    target: str | Target | None = None,
+    *,
+    bits: int | None = None,
+    int16: Sequence[str] | None = None,
+    calibration: str | None = None,
+    input_shapes: Mapping[str, Sequence[int]] | None = None,
+    outputs: Sequence[str] | None = None,
+    samples: int | None = None,
+    mean: Sequence[float] | float | None = None,
+    std: Sequence[float] | float | None = None,
+    size: tuple[int, int] | None = None,
+    color: str | None = None,
+    layout: str | None = None,
+    recipe: Recipe | str | Path | None = None,
+    progress: Progress | None = None,
+) -> Quantized:
+    """Quantize a trained float model for a chip.
+
+    Args:
+        model: A path to an ONNX file, an `onnx.ModelProto` or an onnx-ir model. Never modified.
+        data: Calibration data: `.npy`, `.npz` or a folder of images by path, arrays, or any iterable of samples or
+            batches; see `tinsmith.calibrate`.
+        target: The chip; `esp32s3` where neither this nor the recipe says so.
+        bits: 8 (default) or 16.
+        int16: Regular expressions of layer names that run in int16.
+        calibration: `mse` (default), `minmax`, `percentile` or `kl`.
+        input_shapes: Shapes of inputs with open dimensions.
+        outputs: Cut the model at these values.
+        samples: Use at most so many samples.
+        mean: For folders of images, as the next four: see `tinsmith.recipe.Preprocessing`.
+        std: Likewise.
+        size: Likewise.
+        color: Likewise.
+        layout: Likewise.
+        recipe: A `Recipe` or the path of a TOML file; the other arguments override it.
+        progress: Called while stages run.
+
+    Returns:
+        The quantized model: `.save(folder)`, `.simulate(x)`, `.program`.
+
+    Raises:
+        ModelError: The model cannot be read or cannot run on the chip.
+        DataError: The data are unusable; the message names the sample.
+        QuantizationError: No formats satisfy the chip's rules.
+        RecipeError: An option is unknown or contradictory.
+    """
+    base = recipe if isinstance(recipe, Recipe) else Recipe() if recipe is None else Recipe.read(recipe)
+    pictures = base.preprocessing.model_dump()
+    given = {"mean": _numbers(mean), "std": _numbers(std), "size": size, "color": color, "layout": layout}
+    pictures.update({key: value for key, value in given.items() if value is not None})
+    chosen = base.changed(
+        target=target.name if isinstance(target, Target) else target,
+        bits=bits,
+        int16=None if int16 is None else tuple([int16] if isinstance(int16, str) else int16),
+        calibration=calibration,
+        input_shapes=None if input_shapes is None else {k: tuple(v) for k, v in input_shapes.items()},
+        outputs=None if outputs is None else tuple(outputs),
+        samples=samples,
+        preprocessing=pictures,
+    )
+    return run(model, data, chosen, target if isinstance(target, Target) else find(chosen.target), progress)
+
+
+def run(model: Any, data: Any, recipe: Recipe, target: Target, progress: Progress | None = None) -> Quantized:
+    """Run all stages with the choices of ``recipe``."""
+    from tinsmith import importers
+    from tinsmith.algorithms.scales import choose_formats, observed_values
+    from tinsmith.calibrate.exponents import method_named
+    from tinsmith.calibrate.inputs import input_specs
+    from tinsmith.calibrate.observe import observe
+    from tinsmith.calibrate.sources import open_data
+    from tinsmith.graph.canonical import canonicalize
+    from tinsmith.graph.network import network
+    from tinsmith.lower import lower
+    from tinsmith.placement import place
+
+    tell: Progress = progress if progress is not None else lambda stage, done, total: None
+    tell("read the model", 0, None)
+    canonical = canonicalize(
+        importers.load(model), input_shapes=recipe.input_shapes or None, outputs=recipe.outputs or None
+    )
+    net = network(canonical)
+    placement = place(net, target, bits=recipe.bits, int16=recipe.int16)
+    widths = {name: decision.bits for name, decision in placement.items()}
+    pictures = recipe.preprocessing
+    source = open_data(
+        data,
+        input_specs(canonical),
+        mean=pictures.mean or None,
+        std=pictures.std or None,
+        size=pictures.size,
+        color=pictures.color,
+        layout=pictures.layout,
+        limit=recipe.samples,
+    )
+    kept = _First(source)
+    stats = observe(
+        canonical,
+        observed_values(net, widths, target),
+        kept,
+        rounding=target.rounding,
+        bits=sorted({width for width in widths.values() if width != 32}),
+        progress=lambda done, total: tell("calibrate", done, total),
+        histograms=method_named(recipe.calibration).histograms,
+    )
+    tell("choose formats", 0, None)
+    formats = choose_formats(net, widths, stats, target, recipe.calibration, recipe.percentile)
+    tell("lower", 0, None)
+    program = finish(lower(net, formats, widths, target), recipe, target, stats.digest)
+    refuse_illegal(program, target)
+    return Quantized(canonical, net, placement, formats, program, target, recipe, kept.sample)
+
+
+class _First:
+    """Passes samples on and keeps the first."""
+
+    def __init__(self, source: DataSource) -> None:
+        self.sample: dict[str, Array] = {}
+        self.length = source.length
+        self._source = source
+
+    def __iter__(self) -> Iterator[dict[str, Array]]:
+        for sample in self._source:
+            if not self.sample:
+                self.sample = {name: array.copy() for name, array in sample.items()}
+            yield sample
+
+
+def finish(lowered: Lowered, recipe: Recipe, target: Target, calibration_digest: str) -> Program:
+    """The program with its producer and metadata."""
+    from tinsmith import __version__
+    from tinsmith.simulator.inputs import LAYOUTS_KEY, Original, layouts_text
+
+    program = lowered.program
+    originals = {}
+    for value in (*program.inputs, *program.outputs):
+        perm = lowered.perms[value.name]
+        shape = tuple(value.shape[perm.index(axis)] for axis in range(len(perm)))
+        originals[value.name] = Original(shape, perm)
+    metadata = {
+        "target": target.name,
+        "tinsmith": __version__,
+        "recipe_sha256": recipe.digest(),
+        "calibration_sha256": calibration_digest,
+        "semantics": SEMANTICS_VERSION,
+        "esp_dl": f">={OLDEST_ESP_DL}",
+        LAYOUTS_KEY: layouts_text(originals),
+    }
+    return replace(program, metadata=metadata, producer_name="tinsmith", producer_version=__version__)
+
+
+def refuse_illegal(program: Program, target: Target) -> None:
+    """Refuse what the chip would crash on or compute as garbage.
+
+    Raises:
+        ProgramError: A rule is broken; all of them, with their nodes.
+    """
+    from tinsmith.simulator.legality import violations
+
+    broken = violations(program, target)
+    if broken:
+        raise ProgramError("\n  ".join([f"{target.name} would not run it:", *broken]), subject="program")
+
+
+def _numbers(value: Sequence[float] | float | None) -> tuple[float, ...] | None:
+    if value is None:
+        return None
+    return (float(value),) if isinstance(value, (int, float)) else tuple(float(v) for v in value)
