@@ -101,16 +101,17 @@ class Simulator:
         self, save_all: bool, threads: int
     ) -> Callable[[Mapping[str, Array], dict[str, Array], Observed], dict[str, Array]]:
         program, target = self.program, self.target
-        if self._compiled:
-            form = compile_program(program, target, checked=self._checked, save_all=save_all)
-            return lambda part, state, notes: form.run(part, threads=threads, state=state, observe=notes)
-        names = {value.name for value in program.outputs}
+        names = [value.name for value in program.outputs]
+        form = compile_program(program, target, checked=self._checked, save_all=save_all) if self._compiled else None
 
-        def interpreted(part: Mapping[str, Array], state: dict[str, Array], notes: Observed) -> dict[str, Array]:
-            everything = interpret(program, part, target, state=state, observe=notes)
-            return everything if save_all else {name: everything[name] for name in names}
+        def run(part: Mapping[str, Array], state: dict[str, Array], notes: Observed) -> dict[str, Array]:
+            if form is None:
+                found = interpret(program, part, target, state=state, observe=notes)
+            else:
+                found = form.run(part, threads=threads, state=state, observe=notes)
+            return found if save_all else {name: found[name] for name in names}
 
-        return interpreted
+        return run
 
 
 def simulate(
@@ -204,4 +205,4 @@ def _merge(into: Observed, note: Observed) -> None:
     for name, facts in note.items():
         mine = into.setdefault(name, {})
         for key, count in facts.items():
-            mine[key] = max(mine.get(key, 0), count) if key.startswith("largest") else mine.get(key, 0) + count
+            mine[key] = max(mine.get(key, 0), count) if key == "peak" else mine.get(key, 0) + count
