@@ -11,6 +11,7 @@ from tinsmith.ops.base import INTEGER, Cost, Operator, constraint
 from tinsmith.ops.call import Array, Call
 from tinsmith.ops.conv import one_sample
 from tinsmith.ops.conv_lower import Window, window_of, write_conv
+from tinsmith.ops.emit import Emit
 from tinsmith.ops.floatnode import FloatNode
 from tinsmith.ops.layouts import spatial
 from tinsmith.ops.linear import constant_bias, constant_weights, linear_ports, quantized_weights, subject
@@ -43,6 +44,24 @@ def insert_zeros(call: Call) -> Sequence[Array]:
     places = tuple(slice(0, (n - 1) * s + 1, s) for n, s in zip(x.shape[1:-1], steps, strict=True))
     y[(slice(None), *places)] = x
     return [y]
+
+
+def emit_zeros(e: Emit) -> None:
+    """The spatial dimensions doubled with zeros behind each element, then cut or extended to length."""
+    call, x = e.call, e.x(0, "first")
+    channels, lengths = call.arg(0).data.shape[-1], call.arg(0).data.shape[1:-1]
+    steps = call.attr("stride", (1,) * len(lengths))
+    (result,) = spread_shape(call)
+    single = [n for length in lengths for n in (length, 1)]
+    wide = [0, 0, *(n for step in steps for n in (0, step - 1))]
+    x = e.op("Reshape", x, e.constant([1, channels, *single], np.int64))
+    x = e.op("Pad", x, e.constant([0] * len(wide) + wide, np.int64))
+    lengthened = [length * step for length, step in zip(lengths, steps, strict=True)]
+    x = e.op("Reshape", x, e.constant([1, channels, *lengthened], np.int64))
+    missing = [want - have for want, have in zip(result[1:-1], lengthened, strict=True)]
+    if any(missing):
+        x = e.op("Pad", x, e.constant([0] * (2 + len(missing)) + [0, 0, *missing], np.int64))
+    e.give(x, layout="first")
 
 
 def same_exponents(call: Call) -> str | None:
@@ -167,6 +186,7 @@ OPERATORS = (
     Operator(
         name="InsertZeros",
         compute=insert_zeros,
+        emit=emit_zeros,
         shape=spread_shape,
         types=INTEGER,
         layout=spatial,

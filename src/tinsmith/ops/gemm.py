@@ -9,6 +9,7 @@ import numpy as np
 from tinsmith.errors import ProgramError
 from tinsmith.ops.base import INTEGER, Cost, Operator, constraint
 from tinsmith.ops.call import Array, Call
+from tinsmith.ops.emit import Emit
 from tinsmith.ops.floatnode import FloatNode
 from tinsmith.ops.linear import (
     add_bias,
@@ -23,6 +24,7 @@ from tinsmith.ops.linear import (
     subject,
     unit_of,
 )
+from tinsmith.ops.linear_emit import product
 from tinsmith.ops.lowering import Lowering
 from tinsmith.ops.packing import layout_doc, pack, unpack
 from tinsmith.ops.ports import Ports
@@ -57,6 +59,12 @@ def compute(call: Call) -> Sequence[Array]:
 def shape(call: Call) -> list[tuple[int, ...]]:
     """(…, N)."""
     return [(*call.arg(0).data.shape[:-1], call.arg(1).data.shape[-1])]
+
+
+def emit(e: Emit) -> None:
+    """Append the node."""
+    unit_of(e.call)
+    e.give(product(e, matrix_of(e.call)))
 
 
 def ports(node: FloatNode, target: Target) -> Ports:
@@ -98,6 +106,7 @@ OPERATORS = (
     Operator(
         name="Gemm",
         compute=compute,
+        emit=emit,
         shape=shape,
         types=INTEGER,
         ports=ports,

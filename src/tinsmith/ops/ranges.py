@@ -1,0 +1,71 @@
+"""What is known about the values of a tensor in the graph under construction: proofs get sharper with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from tinsmith.ops.emit import Builder, Step
+from tinsmith.quant.rounding import qrange
+
+Range = tuple[float, float]
+_SAME = frozenset(
+    (
+        "Identity",
+        "Transpose",
+        "Reshape",
+        "Flatten",
+        "Squeeze",
+        "Unsqueeze",
+        "Slice",
+        "Split",
+        "Cast",
+        "MaxPool",
+        "Expand",
+    )
+)
+"""Operators whose outputs hold nothing but elements of input 0."""
+_ROUND = frozenset(("Round", "Floor", "Ceil"))
+
+
+def known_range(builder: Builder, tensor: str, bits: int) -> Range:
+    """Bounds of ``tensor``'s elements as far as the steps that compute it show, at most those of its integer type.
+
+    Args:
+        builder: The graph.
+        tensor: The carrier of integers of ``bits`` bits.
+        bits: 8 or 16.
+    """
+    lowest, highest = qrange(bits)
+    outer = (float(lowest), float(highest))
+    producers = {name: step for step in builder.steps for name in step.outputs}
+    low, high = _range(builder, producers, tensor, outer, 0)
+    return max(low, outer[0]), min(high, outer[1])
+
+
+def _range(builder: Builder, producers: Mapping[str, Step], tensor: str, outer: Range, depth: int) -> Range:
+    if tensor in builder.constants:
+        data = builder.constants[tensor]
+        return (float(np.min(data)), float(np.max(data))) if data.size else outer
+    step = producers.get(tensor)
+    if step is None or depth > 64:
+        return outer
+
+    def of(name: str) -> Range:
+        return _range(builder, producers, name, outer, depth + 1)
+
+    if step.op_type == "Clip":
+        low, high = (of(name)[0] for name in step.inputs[1:3])
+        return low, high
+    if step.op_type == "Relu":
+        return 0.0, max(0.0, of(step.inputs[0])[1])
+    if step.op_type in _ROUND:
+        low, high = of(step.inputs[0])
+        return float(np.floor(low)), float(np.ceil(high))
+    if step.op_type in _SAME or step.op_type == "Gather":
+        return of(step.inputs[0])
+    if step.op_type == "Concat":
+        parts = [of(name) for name in step.inputs]
+        return min(low for low, _ in parts), max(high for _, high in parts)
+    return outer
