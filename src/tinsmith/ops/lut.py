@@ -1,0 +1,85 @@
+"""LUT, and Gelu, which the runtime has as a table only (SEMANTICS, "Activations"; FORMAT §7)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tinsmith.errors import ProgramError, QuantizationError
+from tinsmith.ops.base import INTEGER, Operator, free_ports
+from tinsmith.ops.call import Array, Call
+from tinsmith.ops.floatmath import Float64, erf
+from tinsmith.ops.floatnode import FloatNode
+from tinsmith.ops.layouts import passive
+from tinsmith.ops.lowering import Lowering, lower_unary, plain_attributes
+from tinsmith.ops.tables import emit_unary, int8_table, looked_up, table_exponent_rule
+from tinsmith.ops.unary import element_cost, same_shape, unary
+
+INT16_STEP = 1
+"""Distance of the inputs of an int16 table's entries.
+
+The chip takes the nearest entry and does not interpolate, so only step 1 (65,536 entries, 128 KiB) keeps 16 bits: step
+32 (2,049 entries, 4 KiB) is off by up to 16 times the slope in units of the last place, step 256 (257 entries) leaves 8
+bits of the input.
+"""
+
+
+def lut(call: Call) -> Sequence[Array]:
+    """int8: table[x + 128]. int16: step = 65536 / (len - 1), entry R((x + 32768) / step), no interpolation."""
+    small = int8_table(call)
+    if small is not None:
+        return [looked_up(call, small)]
+    table = call.table
+    if table is None or table.dtype != np.int16 or table.size < 2 or call.arg(0).data.dtype != np.int16:
+        raise ProgramError(
+            "the runtime computes it from a table of its element type, and it has none.",
+            subject=f"{call.node.op_type} {call.node.name!r}",
+        )
+    step = 65536 // (table.size - 1)
+    index = call.target.rounding.to_int((call.arg(0).data.astype(np.float64) + 32768) / step)
+    return [table.reshape(-1)[np.minimum(index, table.size - 1)]]
+
+
+def gelu(node: FloatNode, x: Float64) -> Float64:
+    """``x · Φ(x)``, or its tanh approximation where the node asks for it."""
+    if node.text("approximate", "none") == "tanh":
+        gate: Float64 = 1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))
+    else:
+        gate = 1 + erf(x / np.sqrt(2))
+    return 0.5 * x * gate
+
+
+def lower_gelu(call: Lowering) -> None:
+    """int8: a Gelu with its table. int16: a LUT node, as no float Gelu exists."""
+    if call.quant_type == "S8":
+        return lower_unary(call, lambda x: gelu(call.node, x))
+    source, result = call.slot(0).format, call.outputs[0].format
+    if source is None or result is None:
+        raise QuantizationError("an int16 Gelu needs a format on both sides.", subject=f"Gelu {call.node.name!r}")
+    inputs = np.arange(-32768, 32768 + (INT16_STEP > 1), INT16_STEP, dtype=np.float64)
+    table = result.quantize(gelu(call.node, np.ldexp(inputs, source.exponent)), call.target.rounding)
+    attributes = {
+        **plain_attributes(call.node),
+        "int16_lut_step": INT16_STEP,
+        "lut": call.sink.add_table("LUT", table, result.exponents),
+        "original_op_type": call.node.op_type,
+    }
+    return call.emit([call.name(0)], attributes=attributes, op_type="LUT")
+
+
+OPERATORS = (
+    unary("Gelu", lut, gelu, types=INTEGER, lower=lower_gelu),
+    Operator(
+        "LUT",
+        lut,
+        emit_unary(lut),
+        shape=same_shape,
+        types=INTEGER,
+        ports=free_ports,
+        layout=passive,
+        rules=(table_exponent_rule,),
+        cost=element_cost,
+        importable=False,
+    ),
+)
