@@ -1,0 +1,288 @@
+"""Slice and Pad."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from tinsmith.ops.base import Operator, constraint
+from tinsmith.ops.call import Array, Call
+from tinsmith.ops.emit import Emit, NotExpressible
+from tinsmith.ops.floatnode import FloatNode
+from tinsmith.ops.layouts import moved_axis, passive
+from tinsmith.ops.lowering import Lowering
+from tinsmith.ops.movers import (
+    LARGEST_RESULT,
+    axes_of,
+    axis_in,
+    constant_inputs,
+    int64_input,
+    integers,
+    known_inputs,
+    refuse,
+    same_format,
+)
+from tinsmith.ops.places import common_layout
+from tinsmith.ops.ports import ACTIVATION, RAW, Ports
+from tinsmith.program import Attribute
+from tinsmith.targets import Target
+
+Cut = tuple[int, slice]
+
+
+def cuts(call: Call) -> tuple[Cut, ...]:
+    """(axis, slice) for each sliced dimension, from inputs 1 … 4: starts, ends, axes, steps.
+
+    Raises:
+        ProgramError: The inputs have different lengths, or name a wrong axis or a step of 0.
+    """
+    starts, ends = integers(call, 1), integers(call, 2)
+    if starts is None or ends is None:
+        raise refuse(call, "starts and ends (inputs 1 and 2) are needed.")
+    given, steps = integers(call, 3), integers(call, 4)
+    axes = axes_of(call, range(len(starts)) if given is None else given, call.arg(0).data.ndim)
+    steps = (1,) * len(starts) if steps is None else steps
+    if not len(starts) == len(ends) == len(axes) == len(steps):
+        raise refuse(call, "starts, ends, axes and steps have different lengths.")
+    if 0 in steps:
+        raise refuse(call, "a step of 0 leads nowhere.")
+    return tuple((axis, slice(*cut)) for axis, cut in zip(axes, zip(starts, ends, steps, strict=True), strict=True))
+
+
+def _slice(call: Call) -> Sequence[Array]:
+    """x[start:end:step] along each axis, bounds clamped as in ONNX (which Python's slices do too)."""
+    x = call.arg(0).data
+    index = [slice(None)] * x.ndim
+    for axis, cut in cuts(call):
+        index[axis] = cut
+    return [np.ascontiguousarray(x[tuple(index)])]
+
+
+def _emit_slice(emit: Emit) -> None:
+    constant_inputs(emit, 1, 2, 3, 4)
+    layout, rank, found = common_layout(emit), emit.call.arg(0).data.ndim, cuts(emit.call)
+    columns = (
+        [cut.start for _, cut in found],
+        [cut.stop for _, cut in found],
+        [axis_in(layout, axis, rank) for axis, _ in found],
+        [cut.step for _, cut in found],
+    )
+    bounds = (emit.constant(column, np.int64) for column in columns)
+    emit.give(emit.op("Slice", emit.x(0, layout), *bounds), layout=layout)
+
+
+def _lower_slice(call: Lowering) -> None:
+    """The axes move with the layout; all five inputs are written."""
+    node, source = call.node, call.slot(0)
+    starts = node.const(1)
+    assert starts is not None
+    count = starts.size
+    given, steps = node.const(3), node.const(4)
+    axes = range(count) if given is None else given.reshape(-1).tolist()
+    moved = int64_input(call, 3, "axes", (moved_axis(axis, source.perm) for axis in axes))
+    stride = int64_input(call, 4, "steps", (1,) * count if steps is None else steps.reshape(-1).tolist())
+    call.emit([call.name(0), call.name(1), call.name(2), moved, stride])
+
+
+def _slice_known(node: FloatNode, target: Target) -> bool:
+    """The bounds are computed at run time; the chip needs fixed ones. Export the model with static shapes."""
+    return known_inputs(node, target, 1, 2, 3, 4)
+
+
+PadMode = Literal["constant", "edge", "reflect"]
+
+
+def padding(call: Call) -> tuple[tuple[int, int], ...]:
+    """(before, after) for each dimension of x, from inputs 1 (pads) and 3 (axes).
+
+    Raises:
+        ProgramError: There are not two pads for each axis, one is negative, or the result is beyond any chip.
+    """
+    shape, pads, given = call.arg(0).data.shape, integers(call, 1), integers(call, 3)
+    if pads is None:
+        raise refuse(call, "the pads (input 1) are missing.")
+    axes = axes_of(call, range(len(shape)) if given is None else given, len(shape))
+    if len(pads) != 2 * len(axes):
+        raise refuse(call, f"{len(pads)} pads for {len(axes)} axes; two for each are needed.")
+    if min(pads, default=0) < 0:
+        raise refuse(call, "negative pads are not supported.", "Use Slice to crop.")
+    found = [(0, 0)] * len(shape)
+    for at, axis in enumerate(axes):
+        found[axis] = (pads[at], pads[at + len(axes)])
+    if math.prod(size + sum(pair) for size, pair in zip(shape, found, strict=True)) > LARGEST_RESULT:
+        raise refuse(call, f"pads {list(pads)} make a tensor that fits no chip.")
+    return tuple(found)
+
+
+def mode_of(call: Call) -> PadMode:
+    """The `mode` attribute.
+
+    Raises:
+        ProgramError: The runtime does not have that mode.
+    """
+    match call.attr("mode", "constant"):
+        case "constant":
+            return "constant"
+        case "edge":
+            return "edge"
+        case "reflect":
+            return "reflect"
+        case other:
+            raise refuse(call, f"the runtime has no Pad mode {other!r}, only constant, edge and reflect.")
+
+
+def fill_of(call: Call) -> int | float:
+    """The raw element that fills the border in mode constant: the first one of input 2, 0 where absent."""
+    given = call.optional(2)
+    return 0 if given is None or given.data.size == 0 else given.data.reshape(-1)[0].item()
+
+
+def _pad(call: Call) -> Sequence[Array]:
+    """A border around x: a constant, copies of the edge, or the mirrored inside (without the edge)."""
+    x, widths, mode = call.arg(0).data, padding(call), mode_of(call)
+    if mode == "constant":
+        return [np.pad(x, widths, constant_values=x.dtype.type(fill_of(call)))]
+    if any(size == 0 and pair != (0, 0) for size, pair in zip(x.shape, widths, strict=True)):
+        raise refuse(call, f"mode {mode} has nothing to repeat in {list(x.shape)}.")
+    return [np.pad(x, widths, mode=mode)]
+
+
+def _emit_pad(emit: Emit) -> None:
+    constant_inputs(emit, 1, 2, 3)
+    call, layout, mode = emit.call, common_layout(emit), mode_of(emit.call)
+    widths, x = padding(call), call.arg(0).data
+    if mode == "reflect" and _reflects_too_far(call):
+        raise NotExpressible("a reflected border is longer than the tensor")
+    rank = len(widths)
+    placed = [(0, 0)] * rank
+    for axis, pair in enumerate(widths):
+        placed[axis_in(layout, axis, rank)] = pair
+    pads = emit.constant([before for before, _ in placed] + [after for _, after in placed], np.int64)
+    inputs = [emit.x(0, layout), pads]
+    if mode == "constant":
+        carrier = np.float32 if call.out.dtype.quantized else x.dtype
+        inputs.append(emit.constant(x.dtype.type(fill_of(call)), carrier))
+    emit.give(emit.op("Pad", *inputs, mode=mode), layout=layout)
+
+
+def _reflects_too_far(call: Call) -> bool:
+    return any(max(pair) >= size for size, pair in zip(call.arg(0).data.shape, padding(call), strict=True) if max(pair))
+
+
+def _pad_reach(call: Call) -> str | None:
+    if mode_of(call) == "reflect" and _reflects_too_far(call):
+        return "a reflected border must be shorter than the dimension, or the chip reads beyond the tensor"
+    widths = padding(call)
+    if mode_of(call) != "constant" and (len(widths) > 5 or (len(widths) == 5 and widths[0] != (0, 0))):
+        return f"mode {mode_of(call)} pads up to four dimensions, this tensor has {len(widths)}"
+    return None
+
+
+def _pad_formats(call: Call) -> str | None:
+    """x, the constant and the output need one exponent and one width."""
+    wrong = same_format(call)
+    value = call.optional(2)
+    if wrong is not None or value is None or value.data.size == 0 or mode_of(call) != "constant":
+        return wrong
+    if call.out.dtype.quantized and fill_of(call) != 0:
+        swapped = (value.data.dtype, value.exponent) != (call.out.dtype.numpy, call.out.exponent)
+        return "the constant has another exponent or width than the tensor it pads" if swapped else None
+    return None
+
+
+def _pad_ports(node: FloatNode, target: Target) -> Ports:
+    """x, the constant that fills the border, and the output share one exponent; pads and axes stay raw."""
+    inputs = tuple(ACTIVATION if index in (0, 2) else RAW for index in range(len(node.inputs)))
+    return Ports(inputs, (ACTIVATION,), tied=tuple(index for index in (0, 2) if node.has(index)))
+
+
+def _lower_pad(call: Lowering) -> None:
+    """Pads of all dimensions in the order of the layout; no axes input."""
+    node, source, given = call.node, call.slot(0), call.node.const(3)
+    pads = node.const(1)
+    assert pads is not None
+    rank = len(source.perm)
+    axes = [axis % rank for axis in (range(rank) if given is None else given.reshape(-1).tolist())]
+    sides = pads.reshape(2, len(axes)).tolist()
+    moved = [side[axes.index(axis)] if axis in axes else 0 for side in sides for axis in source.perm]
+    mode = node.text("mode", "constant")
+    names = [call.name(0), int64_input(call, 1, "pads", moved)]
+    if mode == "constant" and node.has(2):
+        names.append(call.name(2))
+    attributes: dict[str, Attribute] = {"mode": mode}
+    call.emit(names, attributes=attributes)
+
+
+def _pad_known(node: FloatNode, target: Target) -> bool:
+    """The pads are computed at run time; the chip needs fixed ones. Export the model with static shapes."""
+    return known_inputs(node, target, 1, 2, 3)
+
+
+def _pad_mode(node: FloatNode, target: Target) -> bool:
+    """The runtime pads with a constant, the edge or a reflection, not by wrapping around.
+
+    Build the border from Slice and Concat.
+    """
+    return node.text("mode", "constant") in ("constant", "edge", "reflect")
+
+
+def _pad_positive(node: FloatNode, target: Target) -> bool:
+    """The runtime has no negative pads. Crop with Slice."""
+    pads = node.const(1)
+    return pads is None or not pads.size or int(pads.min()) >= 0
+
+
+def _pads(node: FloatNode) -> tuple[tuple[int, int, int], ...]:
+    """(length, before, after) of each padded dimension."""
+    pads, given, shape = node.const(1), node.const(3), node.input(0).shape
+    if pads is None:
+        return ()
+    axes = range(len(shape)) if given is None else given.reshape(-1).tolist()
+    before, after = pads.reshape(2, -1).tolist()
+    return tuple((shape[axis], b, a) for axis, b, a in zip(axes, before, after, strict=True))
+
+
+def _pad_reflection(node: FloatNode, target: Target) -> bool:
+    """A reflected border must be shorter than the dimension it extends: the chip would read beyond the tensor.
+
+    Pad less, or with mode constant or edge.
+    """
+    return node.text("mode", "constant") != "reflect" or all(max(b, a) < size for size, b, a in _pads(node))
+
+
+def _pad_rank(node: FloatNode, target: Target) -> bool:
+    """Edge and reflect borders exist for up to four dimensions. Reshape the tensor to four dimensions first."""
+    if node.text("mode", "constant") == "constant" or node.input(0).rank <= 4:
+        return True
+    pads = node.const(1)
+    return node.input(0).rank == 5 and pads is not None and not node.has(3) and pads[0] == pads[5] == 0
+
+
+OPERATORS = (
+    Operator(
+        "Slice",
+        _slice,
+        emit=_emit_slice,
+        layout=passive,
+        lower=_lower_slice,
+        constraints=(constraint(_slice_known),),
+        rules=(same_format,),
+        passive=True,
+    ),
+    Operator(
+        "Pad",
+        _pad,
+        emit=_emit_pad,
+        ports=_pad_ports,
+        layout=passive,
+        lower=_lower_pad,
+        constraints=tuple(
+            constraint(check) for check in (_pad_known, _pad_mode, _pad_positive, _pad_reflection, _pad_rank)
+        ),
+        rules=(_pad_formats, _pad_reach),
+        passive=True,
+    ),
+)
