@@ -37,7 +37,7 @@ def quantize(
     samples: int | None = None,
     mean: Sequence[float] | float | None = None,
     std: Sequence[float] | float | None = None,
-    size: tuple[int, int] | None = None,
+    size: int | Sequence[int] | None = None,
     color: str | None = None,
     layout: str | None = None,
     recipe: Recipe | str | Path | None = None,
@@ -75,7 +75,7 @@ def quantize(
     """
     base = recipe if isinstance(recipe, Recipe) else Recipe() if recipe is None else Recipe.read(recipe)
     pictures = base.preprocessing.model_dump()
-    given = {"mean": _numbers(mean), "std": _numbers(std), "size": size, "color": color, "layout": layout}
+    given = {"mean": _numbers(mean), "std": _numbers(std), "size": _extents(size), "color": color, "layout": layout}
     pictures.update({key: value for key, value in given.items() if value is not None})
     chosen = base.changed(
         target=target.name if isinstance(target, Target) else target,
@@ -189,6 +189,10 @@ def refuse_illegal(program: Program, target: Target) -> None:
     broken = violations(program, target)
     if broken:
         raise ProgramError("\n  ".join([f"{target.name} would not run it:", *broken]), subject="program")
+
+
+def _extents(value: int | Sequence[int] | None) -> int | tuple[int, ...] | None:
+    return value if value is None or isinstance(value, int) else tuple(value)
 
 
 def _numbers(value: Sequence[float] | float | None) -> tuple[float, ...] | None:

@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PlainValidator, ValidationError
 
 from tinsmith.errors import RecipeError
 
@@ -20,12 +20,24 @@ def _several(value: Any) -> Any:
     return (value,) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
 
 
+def _extents(value: Any) -> int | tuple[int, int]:
+    """The shorter side, or height and width."""
+    parts = value if isinstance(value, (list, tuple)) else (value,)
+    if len(parts) not in (1, 2) or any(type(part) is not int or part < 1 for part in parts):
+        raise ValueError("should be height and width, or the length of the shorter side")
+    return (parts[0], parts[1]) if len(parts) == 2 else int(parts[0])
+
+
+def _as_is(value: Any) -> Any:
+    return value
+
+
 # TOML has lists where Python has tuples; their elements stay strict.
 _Extent = Annotated[int, Field(gt=0)]
 _Numbers = Annotated[tuple[float, ...], Field(strict=False), BeforeValidator(_several)]
 _Names = Annotated[tuple[str, ...], Field(strict=False)]
 _Shape = Annotated[tuple[_Extent, ...], Field(strict=False)]
-_Size = Annotated[tuple[_Extent, _Extent], Field(strict=False)]
+_Size = Annotated[int | tuple[int, int], PlainValidator(_extents), PlainSerializer(_as_is, return_type=Any)]
 
 
 class _Strict(BaseModel):
@@ -38,16 +50,18 @@ class Preprocessing(_Strict):
     Attributes:
         mean: One number or one per channel.
         std: Likewise.
-        size: Height and width to scale to; by default the model's input.
+        size: What to scale to before the model's height and width are cut from the middle: the length of the shorter
+            side, or height and width. By default the model's input, whatever the proportions.
         color: ``rgb``, ``bgr`` or ``gray``.
-        layout: ``NCHW`` or ``NHWC``: the order of the samples the model takes.
+        layout: The data's order of axes: ``NCHW``, ``NHWC``, ``NCW`` or ``NWC``. For images, the model's, where its
+            shape could be read both ways.
     """
 
     mean: _Numbers = ()
     std: _Numbers = ()
     size: _Size | None = None
     color: Literal["rgb", "bgr", "gray"] | None = None
-    layout: Literal["NCHW", "NHWC"] | None = None
+    layout: Literal["NCHW", "NHWC", "NCW", "NWC"] | None = None
 
 
 class Recipe(_Strict):
@@ -123,7 +137,9 @@ def _validated(choices: dict[str, Any], subject: str) -> Recipe:
     except ValidationError as error:
         found = [_told(e["loc"], e["type"], e["msg"]) for e in error.errors()]
         hints = dict.fromkeys(hint for _, hint in found if hint)
-        raise RecipeError("; ".join(reason for reason, _ in found) + ".", subject=subject, hint=" ".join(hints)) from error
+        raise RecipeError(
+            "; ".join(reason for reason, _ in found) + ".", subject=subject, hint=" ".join(hints)
+        ) from error
 
 
 def _told(place: tuple[int | str, ...], kind: str, message: str) -> tuple[str, str]:
@@ -136,4 +152,5 @@ def _told(place: tuple[int | str, ...], kind: str, message: str) -> tuple[str, s
         return f"there is no option {name!r}", hint
     if kind == "tuple_type":
         return f"{name}: should be a list", ""
-    return f"{name}: {message[:1].lower()}{message[1:]}", ""
+    text = message.removeprefix("Value error, ")
+    return f"{name}: {text[:1].lower()}{text[1:]}", ""
