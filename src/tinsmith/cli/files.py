@@ -1,0 +1,56 @@
+"""``tinsmith inspect``, ``diff`` and ``twin``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from tinsmith.cli.group import DIFFERENT
+from tinsmith.cli.options import common_options, existing_file, target_option, written
+
+
+@click.command("inspect")
+@click.argument("file", type=existing_file)
+@common_options
+def inspect_command(file: Path) -> None:
+    """Show what a file holds: metadata, inputs, outputs, nodes."""
+    from tinsmith.espdl import inspect, read
+
+    click.echo(inspect(read(file)), nl=False)
+
+
+@click.command("diff")
+@click.argument("first", type=existing_file)
+@click.argument("second", type=existing_file)
+@common_options
+def diff_command(first: Path, second: Path) -> None:
+    """List the differences between two files.
+
+    The exit code is 1 where there are any.
+    """
+    from tinsmith.espdl import diff, read
+
+    differences = diff(read(first), read(second))
+    for line in differences:
+        click.echo(line)
+    if differences:
+        click.get_current_context().exit(DIFFERENT)
+    click.echo("The files hold the same program.")
+
+
+@click.command("twin")
+@click.argument("file", type=existing_file)
+@target_option
+@click.option("-o", "--output", type=written, required=True, metavar="ONNX", help="The ONNX file to write.")
+@common_options
+def twin_command(file: Path, target: str | None, output: Path) -> None:
+    """Write an ONNX model that computes what the chip computes.
+
+    It takes and gives the original model's float tensors, so it can stand in for that model in any evaluation script.
+    """
+    from tinsmith.espdl import read
+    from tinsmith.simulator.twin import save_twin
+
+    path = save_twin(read(file), output, target)
+    click.echo(f"{path}  {path.stat().st_size:,} bytes")

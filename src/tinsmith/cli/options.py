@@ -1,0 +1,91 @@
+"""Options that several commands share, and the types of their values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from tinsmith.cli.group import traceback_option
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+existing = click.Path(exists=True, path_type=Path)
+existing_file = click.Path(exists=True, dir_okay=False, path_type=Path)
+written = click.Path(path_type=Path)
+
+
+def shape(text: str) -> tuple[str, tuple[int, ...]]:
+    """``name=1,3,96,96`` → (name, (1, 3, 96, 96))."""
+    name, _, dims = text.rpartition("=")
+    parts = dims.replace("x", ",").split(",")
+    if not name or not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
+        raise click.BadParameter(f"{text!r} is no shape; write it as name=1,3,96,96.")
+    return name, tuple(int(part) for part in parts)
+
+
+def numbers(text: str) -> tuple[float, ...]:
+    """``0.5`` or ``0.5,0.4,0.3`` → a tuple of floats."""
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is neither a number nor numbers with commas between them.") from None
+
+
+def size(text: str) -> int | tuple[int, int]:
+    """``96,128`` or ``96x128`` → (96, 128), height and width; ``96`` → 96, the shorter side."""
+    parts = text.replace("x", ",").split(",")
+    if len(parts) > 2 or not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
+        raise click.BadParameter(f"{text!r} is no size; write height,width or the length of the shorter side.")
+    return int(parts[0]) if len(parts) == 1 else (int(parts[0]), int(parts[1]))
+
+
+def names(text: str) -> tuple[str, ...]:
+    """``a,b`` → ("a", "b")."""
+    found = tuple(part.strip() for part in text.split(","))
+    if not all(found):
+        raise click.BadParameter(f"{text!r} has an empty name.")
+    return found
+
+
+_COMMON: tuple[Callable[[Any], Any], ...] = (traceback_option,)
+_PICTURES: tuple[Callable[[Any], Any], ...] = (
+    click.option("--samples", type=click.IntRange(min=1), metavar="N", help="Use at most N samples."),
+    click.option("--mean", type=numbers, metavar="X[,Y,Z]", help="Subtracted from the data, in their own units."),
+    click.option("--std", type=numbers, metavar="X[,Y,Z]", help="Divides the difference."),
+    click.option(
+        "--size",
+        type=size,
+        metavar="H,W",
+        help="Height and width, or shorter side, images are scaled to and then cut from.",
+    ),
+    click.option("--color", type=click.Choice(["rgb", "bgr", "gray"], case_sensitive=False), help="Order of colors."),
+    click.option(
+        "--layout",
+        type=click.Choice(["NCHW", "NHWC", "NCW", "NWC"], case_sensitive=False),
+        help="The data's order of axes.",
+    ),
+)
+
+target_option = click.option("--target", metavar="CHIP", help="The chip, for files that do not name theirs.")
+saturation_option = click.option(
+    "--assume-no-saturation", is_flag=True, help="Do not check the ESP32-S3's saturating accumulators."
+)
+
+
+def _all(options: tuple[Callable[[Any], Any], ...]) -> Callable[[Function], Function]:
+    def decorate(function: Function) -> Function:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+common_options = _all(_COMMON)
+"""What every command has."""
+
+data_options = _all(_PICTURES)
+"""How data become samples."""

@@ -1,0 +1,114 @@
+"""``tinsmith quantize``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tinsmith.cli.options import common_options, data_options, existing, existing_file, names, shape, written
+
+if TYPE_CHECKING:
+    from tinsmith.recipe import Recipe
+
+
+@click.command("quantize")
+@click.argument("model", type=existing_file)
+@click.option("--data", type=existing, required=True, help="Calibration data: .npy, .npz or a folder of images.")
+@click.option("--target", metavar="CHIP", help="The chip, see `tinsmith targets`.  [default: esp32s3]")
+@click.option("--bits", type=click.Choice(["8", "16"]), help="Width of weights and activations.  [default: 8]")
+@click.option("--int16", multiple=True, metavar="REGEX", help="Layers whose name it matches run in int16. Repeatable.")
+@click.option(
+    "--calibration",
+    type=click.Choice(["mse", "minmax", "percentile", "kl"]),
+    help="How the range of activations is chosen.  [default: mse]",
+)
+@click.option("--recipe", type=existing_file, help="Choices from a TOML file; options override it.")
+@click.option(
+    "--input-shape",
+    "input_shapes",
+    type=shape,
+    multiple=True,
+    metavar="NAME=1,3,96,96",
+    help="Shape of an input whose dimensions the model leaves open. Repeatable.",
+)
+@click.option("--outputs", type=names, metavar="A,B", help="Cut the model at these values.")
+@data_options
+@click.option("--export-test-values", is_flag=True, help="Put a calibration sample and its exact outputs in the file.")
+@click.option("--name", default="model", show_default=True, help="Name of the files, without suffix.")
+@click.option("-o", "--output", "folder", type=written, required=True, metavar="DIR", help="Where the files go.")
+@click.option("--print-recipe", is_flag=True, help="Print every choice as TOML, ready for --recipe.")
+@common_options
+def quantize_command(
+    model: Path,
+    data: Path,
+    folder: Path,
+    name: str,
+    bits: str | None,
+    int16: tuple[str, ...],
+    input_shapes: tuple[tuple[str, tuple[int, ...]], ...],
+    export_test_values: bool,
+    print_recipe: bool,
+    **choices: Any,
+) -> None:
+    """Quantize a float model (.onnx) for a chip.
+
+    Writes the .espdl file that ESP-DL loads, and .info and .json for people, for example
+
+    tinsmith quantize model.onnx --data calibration.npy --target esp32s3 -o build
+    """
+    import time
+
+    from tinsmith.cli.progress import stages
+    from tinsmith.pipeline import quantize
+    from tinsmith.report.terminal import console, moved_lines, quantized_table
+
+    shapes = _by_name(input_shapes)
+    started = time.perf_counter()
+    with stages() as tell:
+        quantized = quantize(
+            model,
+            data,
+            bits=None if bits is None else int(bits),
+            int16=int16 or None,
+            input_shapes=shapes or None,
+            progress=tell,
+            **choices,
+        )
+        tell("write", 0, None)
+        saved = quantized.save(folder, name, test_values=export_test_values)
+    seconds = time.perf_counter() - started
+    screen = console(stderr=print_recipe)
+    described = _described(quantized.recipe, choices["recipe"])
+    screen.print(
+        quantized_table(quantized.placement, quantized.program, quantized.target, list(saved), seconds, described)
+    )
+    for line in (*moved_lines(quantized.placement, f"int{quantized.recipe.bits}"), *quantized.notes):
+        screen.print(f"note: {line}", soft_wrap=True)
+    if print_recipe:
+        click.echo(quantized.recipe.toml(), nl=False)
+
+
+def _by_name(shapes: tuple[tuple[str, tuple[int, ...]], ...]) -> dict[str, tuple[int, ...]]:
+    found: dict[str, tuple[int, ...]] = {}
+    for name, dims in shapes:
+        if name in found:
+            raise click.BadParameter(f"the shape of {name!r} is given twice.", param_hint="--input-shape")
+        found[name] = dims
+    return found
+
+
+def _described(recipe: Recipe, path: Path | None) -> str:
+    """Where the choices come from, and those that are not the defaults."""
+    from tinsmith.recipe import Recipe
+
+    mine, defaults = recipe.model_dump(exclude={"target"}), Recipe().model_dump()
+    changed = [f"{key} {_text(value)}" for key, value in mine.items() if value != defaults[key]]
+    return "; ".join([*([] if path is None else [str(path)]), *changed]) or "the defaults"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_text(inner)}" for key, inner in value.items() if inner not in (None, ()))
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -1,0 +1,145 @@
+"""`evaluate`: how well a program answers, and how close it stays to the float model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinsmith.errors import DataError
+from tinsmith.program import Program
+from tinsmith.report.floats import FloatModel
+from tinsmith.report.labels import Labels, read_labels
+from tinsmith.report.tally import Evaluation, Tally
+from tinsmith.simulator.inputs import layouts_of
+from tinsmith.simulator.run import Simulator, dequantize, target_of
+from tinsmith.targets import Target
+
+if TYPE_CHECKING:
+    import onnx
+
+    from tinsmith.calibrate import InputSpec
+
+Array = NDArray[Any]
+Sample = Mapping[str, Array]
+Progress = Callable[[int, int | None], None]
+
+BATCH = 16
+
+
+def evaluate(
+    program: Program,
+    data: Any,
+    labels: Any = None,
+    float_model: str | Path | onnx.ModelProto | None = None,
+    target: str | Target | None = None,
+    *,
+    assume_no_saturation: bool = False,
+    progress: Progress | None = None,
+    mean: Sequence[float] | float | None = None,
+    std: Sequence[float] | float | None = None,
+    size: int | Sequence[int] | None = None,
+    color: str | None = None,
+    layout: str | None = None,
+    samples: int | None = None,
+) -> Evaluation:
+    """Run a program over samples, as the chip would, and count what it gets right. Memory does not grow with them.
+
+    Args:
+        program: From `tinsmith.read` or a quantized model's `.program`.
+        data: Samples in the float model's layout, as `tinsmith.quantize` takes them.
+        labels: Class indices; see `tinsmith.report.labels.read_labels`.
+        float_model: The model the program was made from.
+        target: The chip, for files that do not name theirs.
+        assume_no_saturation: Skip the check of the ESP32-S3's saturating accumulators.
+        progress: Called with samples done and in all (None where unknown).
+        mean: As the next four, see `tinsmith.recipe.Preprocessing`.
+        std: Likewise.
+        size: Likewise.
+        color: Likewise.
+        layout: Likewise.
+        samples: Use at most so many samples.
+
+    Returns:
+        The figures.
+
+    Raises:
+        DataError: Data or labels cannot be read or do not fit.
+        ModelError: The float model cannot be run, or is another one.
+        RecipeError: The target is unknown or not recorded, or options contradict each other.
+    """
+    from tinsmith.calibrate import open_data
+
+    chip = target_of(program, target)
+    floats = None if float_model is None else FloatModel(float_model, program)
+    described = program if floats is None else floats.described(program)
+    source = open_data(
+        data, inputs_of(described), mean=mean, std=std, size=size, color=color, layout=layout, limit=samples
+    )
+    known = None if labels is None else read_labels(labels, _images(data))
+    _check_count(known, source.length, samples)
+    simulator = Simulator(described, chip, assume_no_saturation=assume_no_saturation)
+    tally = Tally(described, known)
+    with ThreadPoolExecutor() as pool:
+        for batch in _batches(source):
+            answers = _run(simulator, batch)
+            references = [None] * len(batch) if floats is None else floats.run_all(batch, pool)
+            for answer, reference in zip(answers, references, strict=True):
+                tally.add(answer, reference)
+            if progress is not None:
+                progress(tally.samples, source.length)
+    tally.check_all_used(samples)
+    return tally.result(chip.name, simulator.observed, assume_no_saturation)
+
+
+def inputs_of(program: Program) -> list[InputSpec]:
+    """What the float model takes, as far as the program tells: original shapes where recorded, else the file's."""
+    from tinsmith.calibrate import InputSpec
+
+    originals = layouts_of(program)
+    return [
+        InputSpec(
+            value.name,
+            originals[value.name].shape if value.name in originals else value.shape,
+            np.dtype(np.float32) if value.dtype.quantized else value.dtype.numpy,
+        )
+        for value in program.inputs
+    ]
+
+
+def _images(data: Any) -> list[Path] | None:
+    """The pictures of a folder, in the order in which they are read."""
+    from tinsmith.calibrate.images import SUFFIXES
+
+    if not isinstance(data, (str, Path)) or not Path(data).is_dir():
+        return None
+    return sorted(path for path in Path(data).rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+
+
+def _check_count(labels: Labels | None, count: int | None, limit: int | None) -> None:
+    if labels is None or count is None:
+        return
+    if len(labels) < count or (limit is None and len(labels) > count):
+        raise DataError(f"{len(labels)} labels were given for {count} samples.", subject="labels")
+
+
+def _batches(samples: Iterable[Sample]) -> Iterator[list[Sample]]:
+    iterator = iter(samples)
+    while batch := list(islice(iterator, BATCH)):
+        yield batch
+
+
+def _run(simulator: Simulator, batch: Sequence[Sample]) -> list[dict[str, Array]]:
+    """Real numbers of the outputs of each sample, in the original layout."""
+    stacked = {name: np.stack([sample[name] for sample in batch]) for name in batch[0]}
+    joined = simulator.run_independent(stacked)
+    apart = {name: np.split(array, len(batch)) if len(batch) > 1 else [array] for name, array in joined.items()}
+    return [
+        dequantize(simulator.program, {name: parts[index] for name, parts in apart.items()})
+        for index in range(len(batch))
+    ]
