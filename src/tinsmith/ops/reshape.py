@@ -94,7 +94,9 @@ def _emit(shape: Callable[[Call], Shape]) -> Callable[[Emit], None]:
     def emit(emit: Emit) -> None:
         constant_inputs(emit, 1)
         new = shape(emit.call)
-        dims = emit.constant(new, np.int64)
+        # A leading 1 is a batch in almost every network: left open, a twin can take several samples at once.
+        batch = new[:1] == (1,) and 0 not in new
+        dims = emit.constant((-1, *new[1:]) if batch else new, np.int64)
         emit.give(emit.op("Reshape", emit.x(0), dims, allowzero=1), rank=len(new))
 
     return emit

@@ -81,6 +81,6 @@ def session(model: bytes, threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = 4
     options.add_session_config_entry("session.intra_op.allow_spinning", "0" if threads == 1 else "1")
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
