@@ -38,7 +38,7 @@ def _emit_gather(emit: Emit) -> None:
 
 def _not_negative(call: Call) -> str | None:
     if min(integers(call, 1) or (0,)) < 0:
-        return "negative indices make the chip read outside the tensor"
+        return "negative indices make the chip read outside the tensor."
     return None
 
 
@@ -121,13 +121,13 @@ def _scatter_formats(call: Call) -> str | None:
     wrong = same_format(call)
     update = call.arg(2)
     if wrong is None and call.out.dtype.quantized and update.exponent != call.out.exponent:
-        return f"the updates have exponent {update.exponent}, the output {call.out.exponent}"
+        return f"the updates have exponent {update.exponent}, the output {call.out.exponent}."
     return wrong
 
 
 def _no_raw_product(call: Call) -> str | None:
     if call.attr("reduction", "none") == "mul" and call.out.dtype.quantized and call.arg(2).exponent != 0:
-        return "reduction mul multiplies raw integers and does not rescale the product"
+        return "reduction mul multiplies raw integers and does not rescale the product."
     return None
 
 

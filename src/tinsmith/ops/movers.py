@@ -70,11 +70,13 @@ def formats_agree(call: Call, count: int) -> str | None:
         source = call.arg(index)
         for result in call.outputs:
             if source.data.dtype != result.dtype.numpy:
-                return f"input {index} is {source.data.dtype}, the output {result.dtype.name}, and bytes move unchanged"
+                return (
+                    f"input {index} is {source.data.dtype}, the output {result.dtype.name}, and bytes move unchanged."
+                )
             if result.dtype.quantized and source.exponent != result.exponent:
                 return (
                     f"input {index} has exponent {source.exponent}, the output {result.exponent}, and bytes move "
-                    "unchanged"
+                    "unchanged."
                 )
     return None
 

@@ -132,7 +132,7 @@ def _min(call: Call, rows: Array) -> Array:
 def _few_groups(call: Call) -> str | None:
     groups = group_count(call.arg(0).data.ndim, reduced_axes(call))
     if groups > MOST_GROUPS:
-        return f"reduced and kept axes alternate in {groups} groups; beyond {MOST_GROUPS} the output stays unwritten"
+        return f"reduced and kept axes alternate in {groups} groups; beyond {MOST_GROUPS} the output stays unwritten."
     return None
 
 

@@ -174,10 +174,10 @@ def _reflects_too_far(call: Call) -> bool:
 
 def _pad_reach(call: Call) -> str | None:
     if mode_of(call) == "reflect" and _reflects_too_far(call):
-        return "a reflected border must be shorter than the dimension, or the chip reads beyond the tensor"
+        return "a reflected border must be shorter than the dimension, or the chip reads beyond the tensor."
     widths = padding(call)
     if mode_of(call) != "constant" and (len(widths) > 5 or (len(widths) == 5 and widths[0] != (0, 0))):
-        return f"mode {mode_of(call)} pads up to four dimensions, this tensor has {len(widths)}"
+        return f"mode {mode_of(call)} pads up to four dimensions, this tensor has {len(widths)}."
     return None
 
 
@@ -189,7 +189,7 @@ def _pad_formats(call: Call) -> str | None:
         return wrong
     if call.out.dtype.quantized and fill_of(call) != 0:
         swapped = (value.data.dtype, value.exponent) != (call.out.dtype.numpy, call.out.exponent)
-        return "the constant has another exponent or width than the tensor it pads" if swapped else None
+        return "the constant has another exponent or width than the tensor it pads." if swapped else None
     return None
 
 

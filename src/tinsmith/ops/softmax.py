@@ -95,7 +95,7 @@ def _finite(call: Call) -> str | None:
     if source.data.dtype == np.int8 and source.exponent > LARGEST_EXPONENT:
         return (
             f"the input's exponent {source.exponent} is above {LARGEST_EXPONENT}: int8 has no maximum subtracted, and its "
-            "exponentials overflow"
+            "exponentials overflow."
         )
     return None
 
