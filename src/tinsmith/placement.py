@@ -41,8 +41,8 @@ def place(network: Network, target: Target, *, bits: int = 8, int16: Sequence[st
         network: The canonical float network.
         target: The chip.
         bits: 8 or 16, for nodes nothing else is said about.
-        int16: Regular expressions; nodes whose name one matches (anywhere in it) run in int16, and a fused activation
-            with them.
+        int16: Regular expressions; nodes whose name one matches (anywhere in it) run in int16. A node and the
+            activation fused into it go together, whichever is matched.
 
     Returns:
         A decision for each node, by name.
@@ -57,6 +57,9 @@ def place(network: Network, target: Target, *, bits: int = 8, int16: Sequence[st
     _refuse(network, target)
     default: Precision = "int8" if bits == 8 else "int16"
     absorbed = {activation.name: name for name, activation in activations_after_linear(network).items()}
+    for activation, name in absorbed.items():
+        if activation in chosen:
+            chosen.setdefault(name, chosen[activation])
     producers = {output.name: node for node in network.nodes for output in node.outputs}
     decisions: dict[str, Decision] = {}
     for node in network.nodes:

@@ -1,0 +1,159 @@
+"""Precision of each node: patterns, widths that go together, refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from tinsmith.errors import RecipeError, UnsupportedError
+from tinsmith.ops.floatnode import FloatAttribute, FloatNode, Network, Operand
+from tinsmith.placement import Decision, place
+from tinsmith.targets import find
+
+S3 = find("esp32s3")
+SHAPE = (1, 4, 8, 8)
+
+
+def operand(name: str, shape: tuple[int, ...] = SHAPE) -> Operand:
+    return Operand(name, shape, np.dtype(np.float32))
+
+
+def constant(name: str, array: np.ndarray) -> Operand:
+    return Operand(name, array.shape, array.dtype, array)
+
+
+def node(op_type: str, name: str, takes: str, gives: str, *more: Operand, **attributes: FloatAttribute) -> FloatNode:
+    return FloatNode(op_type, name, (operand(takes), *more), (operand(gives),), attributes)
+
+
+def conv(name: str, takes: str, gives: str, group: int = 1) -> FloatNode:
+    weights = constant(f"{name}.w", np.ones((4, 4 // group, 3, 3), np.float32))
+    return node(
+        "Conv", name, takes, gives, weights, group=group, pads=(1, 1, 1, 1), kernel_shape=(3, 3), strides=(1, 1)
+    )
+
+
+def scalar(name: str, value: float) -> Operand:
+    return constant(name, np.float32(value).reshape(()))
+
+
+def network(nodes: Sequence[FloatNode], outputs: Sequence[str]) -> Network:
+    return Network(tuple(nodes), (operand("x"),), tuple(operand(name) for name in outputs))
+
+
+@pytest.fixture
+def chain() -> Network:
+    """x → conv1 → relu1 → conv2 → transpose → sigmoid."""
+    nodes = [
+        conv("conv1", "x", "a"),
+        node("Relu", "relu1", "a", "b"),
+        conv("conv2", "b", "c"),
+        node("Transpose", "transpose", "c", "d", perm=(0, 2, 3, 1)),
+        node("Sigmoid", "sigmoid", "d", "y"),
+    ]
+    return network(nodes, ["y"])
+
+
+def precisions(found: dict[str, Decision]) -> dict[str, str]:
+    return {name: decision.precision for name, decision in found.items()}
+
+
+@pytest.mark.parametrize(("bits", "precision"), [(8, "int8"), (16, "int16")])
+def test_default_width(chain: Network, bits: int, precision: str) -> None:
+    found = place(chain, S3, bits=bits)
+    assert list(found) == ["conv1", "relu1", "conv2", "transpose", "sigmoid"]
+    assert set(precisions(found).values()) == {precision}
+    assert {decision.bits for decision in found.values()} == {bits}
+
+
+def test_a_pattern_matches_anywhere_in_a_name(chain: Network) -> None:
+    found = place(chain, S3, int16=["onv2"])
+    assert precisions(found)["conv2"] == "int16"
+    assert precisions(found)["conv1"] == "int8"
+    assert found["conv2"].reason == "chosen by 'onv2'"
+
+
+def test_anchors_are_honoured(chain: Network) -> None:
+    found = precisions(place(chain, S3, int16=["^sigmoid$"]))
+    assert [name for name, precision in found.items() if precision == "int16"] == ["sigmoid"]
+
+
+@pytest.mark.parametrize("pattern", ["conv1", "relu1"])
+def test_a_node_and_its_activation_go_together(chain: Network, pattern: str) -> None:
+    found = precisions(place(chain, S3, int16=[pattern]))
+    assert found == {"conv1": "int16", "relu1": "int16", "conv2": "int8", "transpose": "int8", "sigmoid": "int8"}
+
+
+def test_an_activation_others_read_too_decides_for_itself() -> None:
+    nodes = [conv("conv", "x", "a"), node("Relu", "relu", "a", "b"), node("Sigmoid", "other", "a", "c")]
+    found = precisions(place(network(nodes, ["b", "c"]), S3, int16=["relu"]))
+    assert found == {"conv": "int8", "relu": "int16", "other": "int8"}
+
+
+def test_a_clip_from_zero_goes_with_its_node() -> None:
+    nodes = [conv("conv", "x", "a"), node("Clip", "clip", "a", "b", scalar("lo", 0), scalar("hi", 6))]
+    assert precisions(place(network(nodes, ["b"]), S3, int16=["conv"])) == {"conv": "int16", "clip": "int16"}
+
+
+def test_a_clip_from_elsewhere_decides_for_itself() -> None:
+    nodes = [conv("conv", "x", "a"), node("Clip", "clip", "a", "b", scalar("lo", -1), scalar("hi", 6))]
+    assert precisions(place(network(nodes, ["b"]), S3, int16=["conv"])) == {"conv": "int16", "clip": "int8"}
+
+
+def test_movers_follow_their_producer(chain: Network) -> None:
+    found = place(chain, S3, int16=["conv2"])
+    assert found["transpose"] == Decision("int16", "moves what 'conv2' computes")
+    assert found["sigmoid"].precision == "int8"
+
+
+def test_a_mover_of_the_input_follows_its_readers() -> None:
+    nodes = [node("Transpose", "turn", "x", "a", perm=(0, 1, 3, 2)), conv("conv", "a", "b")]
+    assert precisions(place(network(nodes, ["b"]), S3, int16=["conv"])) == {"turn": "int16", "conv": "int16"}
+    assert precisions(place(network(nodes, ["b"]), S3)) == {"turn": "int8", "conv": "int8"}
+
+
+def test_what_the_runtime_lacks_in_a_width_runs_in_another() -> None:
+    scales = constant("s", np.array([1, 1, 2, 2], np.float32))
+    resize = FloatNode(
+        "Resize",
+        "grow",
+        (operand("x"), None, scales),
+        (operand("y", (1, 4, 16, 16)),),
+        {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"},
+    )
+    found = place(Network((resize,), (operand("x"),), (operand("y", (1, 4, 16, 16)),)), S3, bits=16)
+    assert found["grow"] == Decision("int8", "the runtime has no int16 Resize")
+
+
+def test_every_unsupported_node_is_named_with_the_reason() -> None:
+    nodes = [node("Einsum", "sum", "x", "a"), conv("grouped", "a", "b", group=2), node("Relu", "fine", "b", "y")]
+    with pytest.raises(UnsupportedError) as caught:
+        place(network(nodes, ["y"]), S3)
+    message = str(caught.value)
+    assert "2 nodes cannot run on esp32s3" in message
+    assert "Einsum 'sum': the runtime has no such operator." in message
+    assert "Conv 'grouped': `group` must be 1" in message
+    assert "fine" not in message
+
+
+def test_operators_of_files_are_not_importable() -> None:
+    with pytest.raises(UnsupportedError, match="InsertZeros 'zeros': the runtime has no such operator"):
+        place(network([node("InsertZeros", "zeros", "x", "y")], ["y"]), S3)
+
+
+def test_a_pattern_without_a_match_suggests_names(chain: Network) -> None:
+    with pytest.raises(RecipeError, match=r"'convv1' matches no node\. Close names: 'conv1'"):
+        place(chain, S3, int16=["convv1"])
+
+
+def test_a_pattern_that_is_no_regular_expression(chain: Network) -> None:
+    with pytest.raises(RecipeError, match=r"'conv\(' is no regular expression"):
+        place(chain, S3, int16=["conv("])
+
+
+@pytest.mark.parametrize("bits", [4, 32, 0])
+def test_widths_no_chip_has(chain: Network, bits: int) -> None:
+    with pytest.raises(RecipeError, match=f"{bits} bits are not available"):
+        place(chain, S3, bits=bits)
