@@ -27,15 +27,17 @@ def equal_exponents(call: Call) -> str | None:
     return f"the exponents {source} of its input and {result} of its output differ, and the kernel reads neither."
 
 
+FAR = 2.0**64
+"""Beyond every integer format."""
+
+
 def _exp(node: FloatNode, x: Float64) -> Float64:
-    with np.errstate(over="ignore"):
-        result: Float64 = np.exp(x)
-    return result
+    return np.exp(np.minimum(x, np.log(FAR)))
 
 
 def _log(node: FloatNode, x: Float64) -> Float64:
-    """-inf, and so the smallest integer, for x ≤ 0, where the logarithm has no value."""
-    return np.log(x, out=np.full_like(x, -np.inf), where=x > 0)
+    """The smallest integer for x ≤ 0, where the logarithm has no value."""
+    return np.log(x, out=np.full_like(x, -FAR), where=x > 0)
 
 
 OPERATORS = (
