@@ -68,9 +68,9 @@ def conv(
     """A Conv of ``x`` (file layout) with ``weights`` (N, C/group, …); input exponent 0, output exponent ``shift``."""
     depthwise = group != 1
     planes = weights if weights.ndim == 4 else weights[:, :, None]
-    packed = pack(planes, target.linear[bits].block, depthwise=depthwise)
+    flat = pack(planes, target.linear[bits].block, depthwise=depthwise)
     dims = file_dims(weights.shape, depthwise=depthwise)
-    constants = {"w": Tensor("w", packed.reshape(dims), weight_exponents)}
+    constants = {"w": Tensor("w", flat.reshape(dims), weight_exponents)}
     if bias is not None:
         constants["b"] = Tensor("b", bias)
     attributes = {"activation": activation, "group": group, "kernel_shape": weights.shape[2:], **walk}
@@ -79,8 +79,8 @@ def conv(
 
 def gemm(x: Array, matrix: Array, bias: Array | None, *, target: Target, bits: int, shift: int = 7) -> Program:
     """A Gemm of ``x`` (…, C) with ``matrix`` (C, N)."""
-    packed = pack(matrix.T[:, :, None, None], target.linear[bits].block, depthwise=False)
-    constants = {"w": Tensor("w", packed.reshape(1, 1, *matrix.shape))}
+    flat = pack(matrix.T[:, :, None, None], target.linear[bits].block, depthwise=False)
+    constants = {"w": Tensor("w", flat.reshape(1, 1, *matrix.shape))}
     if bias is not None:
         constants["b"] = Tensor("b", bias)
     attributes = {"activation": "Linear", "alpha": 1.0, "beta": 1.0, "transB": 0}
@@ -89,11 +89,16 @@ def gemm(x: Array, matrix: Array, bias: Array | None, *, target: Target, bits: i
 
 def matmul(x: Array, right: Array, *, target: Target, bits: int, shift: int = 7, constant: bool = True) -> Program:
     """A MatMul of ``x`` with ``right`` (…, C, N), packed here."""
-    packed = right if right.ndim == 1 else pack_matrices(right, target.linear[bits].block)
+    stored = packed(right, target, bits)
     attributes = {"activation": "Linear"}
     if constant:
-        return single("MatMul", x, {"w": Tensor("w", packed)}, bits, (0, shift), attributes)
-    return single("MatMul", x, {}, bits, (0, shift), attributes, {"w": packed})
+        return single("MatMul", x, {"w": Tensor("w", stored)}, bits, (0, shift), attributes)
+    return single("MatMul", x, {}, bits, (0, shift), attributes, {"w": stored})
+
+
+def packed(right: Array, target: Target, bits: int) -> Array:
+    """MatMul's right side (…, C, N) or (C,) as the kernels read it."""
+    return right if right.ndim == 1 else pack_matrices(right, target.linear[bits].block)
 
 
 def both(program: Program, inputs: dict[str, Array], target: Target) -> Array:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from tinsmith.ops.base import INTEGER, Cost, Operator, constraint
+from tinsmith.ops.call import Call
 from tinsmith.ops.conv_emit import emit
-from tinsmith.ops.conv_kernel import compute, shape
-from tinsmith.ops.conv_lower import conv_window, padded_input, write_conv
+from tinsmith.ops.conv_kernel import compute, geometry_of, shape
+from tinsmith.ops.conv_lower import Window, conv_window, needs_explicit_pad, padded_input, write_conv
 from tinsmith.ops.floatnode import FloatNode
 from tinsmith.ops.layouts import spatial
 from tinsmith.ops.linear import (
@@ -38,6 +39,16 @@ def lower(call: Lowering) -> None:
     source, window = padded_input(call, call.slot(0), conv_window(call.node))
     weights, _ = quantized_weights(call)
     write_conv(call, source, weights, window, depthwise=float_depthwise(call.node))
+
+
+def sound_windows(call: Call) -> str | None:
+    """Shapes the kernels get wrong; lowering avoids them with a Pad, other exporters do not."""
+    geometry = geometry_of(call)
+    x = call.arg(0).data.shape
+    lengths = (1, x[1]) if len(x) == 3 else x[1:3]
+    if not needs_explicit_pad(lengths, Window(geometry.kernel, geometry.strides, geometry.dilations, geometry.pads)):
+        return None
+    return f"the kernels compute garbage for {geometry} on {lengths[0]}×{lengths[1]}: pad explicitly."
 
 
 def cost(node: FloatNode) -> Cost:
@@ -86,7 +97,7 @@ OPERATORS = (
         layout=spatial,
         lower=lower,
         constraints=(constant_weights, constant_bias, one_sample, known_group, one_filter_per_channel),
-        rules=(legal_shifts, bias_fits),
+        rules=(legal_shifts, bias_fits, sound_windows),
         cost=cost,
         fuses_relu=True,
     ),

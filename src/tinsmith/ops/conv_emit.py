@@ -12,13 +12,14 @@ from tinsmith.ops.call import Array
 from tinsmith.ops.conv_kernel import geometry_of, is_depthwise, shape, weights_of
 from tinsmith.ops.emit import Emit, NotExpressible
 from tinsmith.ops.linear import unit_of
-from tinsmith.ops.linear_emit import Plan, finish, guard, is_narrow, plan
+from tinsmith.ops.linear_emit import Plan, finish, guard, is_narrow, need_constants, plan
 from tinsmith.quant.linear import FLOAT32_EXACT
 
 
 def emit(e: Emit) -> None:
     """Append the node."""
     unit_of(e.call)
+    need_constants(e)
     depthwise = is_depthwise(e.call)
     weights = weights_of(e.call)
     known = e.builder.places.get((e.call.node.inputs[0], "first")) or e.x(0)

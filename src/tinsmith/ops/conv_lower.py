@@ -70,7 +70,16 @@ def needs_explicit_pad(lengths: Sequence[int], window: Window) -> bool:
 
 
 def padded_input(call: Lowering, source: Slot, window: Window) -> tuple[str, Window]:
-    """Input 0 and the walk over it, a Pad node in front where the kernels would compute nonsense without."""
+    """A Conv's input and the walk over it, a Pad node in front where the kernels would compute nonsense without.
+
+    Args:
+        call: The float node being lowered.
+        source: The input, channels last.
+        window: The walk.
+
+    Returns:
+        The program name of the input to read, and the walk over that one.
+    """
     lengths = source.shape[1:-1]
     if not needs_explicit_pad(lengths, window):
         return source.name, window

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,12 +11,12 @@ from tinsmith.errors import ProgramError
 from tinsmith.ops.base import INTEGER, Cost, Operator, constraint
 from tinsmith.ops.call import Array, Call
 from tinsmith.ops.conv import one_sample
-from tinsmith.ops.conv_lower import Window, window_of, write_conv
+from tinsmith.ops.conv_lower import Window, padded_input, window_of, write_conv
 from tinsmith.ops.emit import Emit
 from tinsmith.ops.floatnode import FloatNode
 from tinsmith.ops.layouts import spatial
 from tinsmith.ops.linear import constant_bias, constant_weights, linear_ports, quantized_weights, subject
-from tinsmith.ops.lowering import Lowering
+from tinsmith.ops.lowering import Lowering, Slot
 from tinsmith.ops.ports import Ports
 from tinsmith.targets import Target
 
@@ -116,21 +117,22 @@ def lower(call: Lowering) -> None:
     """InsertZeros where there is anything to insert, then a Conv of stride 1."""
     window = window_of(call.node)
     begin, end, added = begin_and_end(call.node)
-    source = call.slot(0).name
+    source = call.slot(0)
     if any(s > 1 for s in window.strides) or any(added):
         source = _spread(call, window.strides, added)
     pads = tuple(r - 1 - p for r, p in zip(window.reach * 2, (*begin, *end), strict=True))
     depthwise = call.node.integer("group", 1) != 1
     weights = flipped(quantized_weights(call)[0], depthwise=depthwise)
-    walk = Window(window.kernel, (1,) * len(window.kernel), window.dilations, pads)
-    write_conv(call, source, weights, walk, depthwise=depthwise)
+    name, walk = padded_input(call, source, Window(window.kernel, (1,) * len(begin), window.dilations, pads))
+    write_conv(call, name, weights, walk, depthwise=depthwise)
 
 
-def _spread(call: Lowering, strides: tuple[int, ...], added: tuple[int, ...]) -> str:
+def _spread(call: Lowering, strides: tuple[int, ...], added: tuple[int, ...]) -> Slot:
     source = call.slot(0)
     batch, *lengths, channels = source.shape
     spread = (n + (s - 1) * (n - 1) + a for n, s, a in zip(lengths, strides, added, strict=True))
-    name = call.sink.add_value(f"{source.name}_spread", source.dtype, (batch, *spread, channels), source.exponents)
+    shape = (batch, *spread, channels)
+    name = call.sink.add_value(f"{source.name}_spread", source.dtype, shape, source.exponents)
     call.emit(
         [source.name],
         [name],
@@ -138,7 +140,7 @@ def _spread(call: Lowering, strides: tuple[int, ...], added: tuple[int, ...]) ->
         op_type="InsertZeros",
         name=f"{call.node.name}_InsertZeros",
     )
-    return name
+    return replace(source, name=name, shape=shape)
 
 
 def cost(node: FloatNode) -> Cost:

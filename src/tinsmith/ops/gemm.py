@@ -24,7 +24,7 @@ from tinsmith.ops.linear import (
     subject,
     unit_of,
 )
-from tinsmith.ops.linear_emit import product
+from tinsmith.ops.linear_emit import need_constants, product
 from tinsmith.ops.lowering import Lowering
 from tinsmith.ops.packing import layout_doc, pack, unpack
 from tinsmith.ops.ports import Ports
@@ -64,6 +64,7 @@ def shape(call: Call) -> list[tuple[int, ...]]:
 def emit(e: Emit) -> None:
     """Append the node."""
     unit_of(e.call)
+    need_constants(e)
     e.give(product(e, matrix_of(e.call)))
 
 

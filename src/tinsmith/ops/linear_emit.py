@@ -80,6 +80,16 @@ class Plan:
         return np.flatnonzero(found)
 
 
+def need_constants(e: Emit) -> None:
+    """Only what is known now can be folded into the graph.
+
+    Raises:
+        NotExpressible: Weights or bias are computed.
+    """
+    if not all(e.is_const(index) for index in (1, 2) if e.call.optional(index) is not None):
+        raise NotExpressible("weights or a bias that are computed")
+
+
 def plan(e: Emit, filters: Array, x: str, *, depthwise: bool) -> Plan:
     """Collect a node's facts.
 
