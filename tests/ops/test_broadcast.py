@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -38,7 +40,7 @@ def test_merging_keeps_every_element_and_never_leaves_equal_neighbours(dims: lis
     found = merged(first, second)
     assert int(np.prod([m.length for m in found])) == int(np.prod(np.broadcast_shapes(first, second)))
     assert int(np.prod([m.length for m in found if m.kind is not Kind.SECOND])) == int(np.prod(first))
-    assert all(a.kind is not b.kind for a, b in zip(found, found[1:], strict=False))
+    assert all(a.kind is not b.kind for a, b in itertools.pairwise(found))
     assert merged(first, second) == merged((1, 1, *first), second)
 
 

@@ -7,15 +7,18 @@ import numpy as np
 from tinsmith.ops.base import constraint
 from tinsmith.ops.call import Call
 from tinsmith.ops.floatnode import FloatNode
-from tinsmith.ops.resize_positions import close, float_stretches, is_linear, nearest, positions, stretches_of
+from tinsmith.ops.resize_positions import MODES, close, float_stretches, is_linear, nearest, positions, stretches_of
 from tinsmith.targets import Target
 
 
 def _readable(node: FloatNode) -> bool:
     """Whether the other limits can be checked at all."""
     static = any(node.const(i) is not None for i in (2, 3)) and node.input(0).rank in (3, 4)
-    mode = node.text("coordinate_transformation_mode", "half_pixel")
-    return static and mode != "tf_crop_and_resize" and node.text("mode", "nearest") in ("nearest", "linear")
+    return static and _coordinates(node) in MODES and node.text("mode", "nearest") in ("nearest", "linear")
+
+
+def _coordinates(node: FloatNode) -> str:
+    return node.text("coordinate_transformation_mode", "half_pixel")
 
 
 def _linear(node: FloatNode) -> bool:
@@ -26,8 +29,7 @@ def _linear(node: FloatNode) -> bool:
 def nearest_or_linear(node: FloatNode, target: Target) -> bool:
     """The runtime has the modes nearest and linear, without regions of interest and antialiasing; use one of them."""
     plain = not node.integer("antialias", 0) and not node.integer("exclude_outside", 0)
-    crops = node.text("coordinate_transformation_mode", "half_pixel") == "tf_crop_and_resize"
-    return plain and not crops and node.text("mode", "nearest") in ("nearest", "linear")
+    return plain and _coordinates(node) in MODES and node.text("mode", "nearest") in ("nearest", "linear")
 
 
 @constraint
@@ -50,7 +52,7 @@ def nearest_elements(node: FloatNode, target: Target) -> bool:
     """
     if not _readable(node) or _linear(node):
         return True
-    mode = node.text("coordinate_transformation_mode", "half_pixel")
+    mode = _coordinates(node)
     choice = node.text("nearest_mode", "round_prefer_floor")
     return all(
         np.array_equal(nearest(positions(mode, s.length, s.result, s.scale), choice, s.length), s.nearest())
@@ -66,7 +68,7 @@ def linear_positions(node: FloatNode, target: Target) -> bool:
     """
     if not _readable(node) or not _linear(node):
         return True
-    mode = node.text("coordinate_transformation_mode", "half_pixel")
+    mode = _coordinates(node)
     for s in float_stretches(node):
         left, weight = s.linear(mode == "align_corners")
         if s.length > 1 and not close(positions(mode, s.length, s.result, s.scale), left + weight, s.length):

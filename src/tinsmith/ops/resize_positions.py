@@ -14,6 +14,7 @@ from tinsmith.ops.floatnode import FloatNode
 
 Index = NDArray[np.int64]
 HALF, ONE = np.float32(0.5), np.float32(1)
+MODES = ("half_pixel", "pytorch_half_pixel", "half_pixel_symmetric", "align_corners", "asymmetric")
 CLOSE = 1e-4
 """Distance, in elements, below which two positions count as the same: float32's own error on long dimensions."""
 
@@ -94,10 +95,13 @@ def float_stretches(node: FloatNode) -> tuple[Stretch, ...]:
 
 
 def factors_of(node: FloatNode) -> tuple[Array | None, Array | None]:
-    """`scales` for all dimensions where they give the output's shape, else `sizes`, the other None."""
+    """`scales` for all dimensions where they give the output's shape, else `sizes`; the other is None.
+
+    Where nothing changes, sizes: ONNX Runtime copies such inputs, whatever the scales.
+    """
     shape, result = node.input(0).shape, node.outputs[0].shape
     given = node.const(2)
-    if given is not None and given.size:
+    if given is not None and given.size and result != shape:
         axes = node.integers("axes", tuple(range(len(shape))))
         scales = np.ones(len(shape), np.float32)
         scales[list(axes)] = given.astype(np.float32)
@@ -107,16 +111,16 @@ def factors_of(node: FloatNode) -> tuple[Array | None, Array | None]:
 
 
 def positions(mode: str, length: int, result: int, scale: np.float32) -> Float32:
-    """Float32 in the input for each output element, in float32 as ONNX Runtime computes them.
+    """Positions in the input for each output element, in float32 as ONNX Runtime computes them.
 
     Args:
-        mode: `coordinate_transformation_mode`.
+        mode: `coordinate_transformation_mode`, one of `MODES`.
         length: Elements in.
         result: Elements out.
         scale: The factor.
 
     Raises:
-        ValueError: The mode is not one of ONNX's, or takes a region of interest.
+        ValueError: The mode is not one of `MODES`.
     """
     i = np.arange(result, dtype=np.float32)
     half_pixel = (i + HALF) / scale - HALF
@@ -126,8 +130,6 @@ def positions(mode: str, length: int, result: int, scale: np.float32) -> Float32
         return np.zeros(result, np.float32)
     if mode == "asymmetric":
         return i / scale
-    if mode == "tf_half_pixel_for_nn":
-        return (i + HALF) / scale
     if mode == "align_corners":
         return i * np.float32((length - 1) / (result - 1)) if result > 1 else np.zeros(result, np.float32)
     if mode == "half_pixel_symmetric":
