@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tinsmith.ops.base import Operator, constraint
+from tinsmith.ops.base import Operator, Shape, constraint
 from tinsmith.ops.call import Array, Call
 from tinsmith.ops.emit import Emit
 from tinsmith.ops.floatnode import FloatNode
@@ -55,17 +55,26 @@ def _space_to_depth(call: Call) -> Sequence[Array]:
 
 
 def _emit_depth_to_space(emit: Emit) -> None:
-    x = emit.x(0, "first")
-    tensor = emit.op("DepthToSpace", x, blocksize=_block(emit.call), mode=emit.call.attr("mode", "DCR"))
-    emit.give(tensor, layout="first")
+    call, b = emit.call, _block(emit.call)
+    n, h, w, channels = call.arg(0).data.shape
+    c = channels // (b * b)
+    if call.attr("mode", "DCR") == "DCR":
+        _emit_blocks(emit, (n, b, b, c, h, w), (0, 3, 4, 1, 5, 2), (n, c, h * b, w * b))
+    else:
+        _emit_blocks(emit, (n, c, b, b, h, w), (0, 1, 4, 2, 5, 3), (n, c, h * b, w * b))
 
 
 def _emit_space_to_depth(emit: Emit) -> None:
     b, (n, height, width, c) = _block(emit.call), emit.call.arg(0).data.shape
     h, w = height // b, width // b
-    blocks = emit.op("Reshape", emit.x(0, "first"), emit.constant((n, c, h, b, w, b), np.int64))
-    moved = emit.op("Transpose", blocks, perm=(0, 1, 3, 5, 2, 4))
-    emit.give(emit.op("Reshape", moved, emit.constant((n, c * b * b, h, w), np.int64)), layout="first")
+    _emit_blocks(emit, (n, c, h, b, w, b), (0, 1, 3, 5, 2, 4), (n, c * b * b, h, w))
+
+
+def _emit_blocks(emit: Emit, blocks: Shape, perm: Shape, result: Shape) -> None:
+    """Channels-first, as Reshape, Transpose, Reshape: ONNX Runtime has those for every type."""
+    apart = emit.op("Reshape", emit.x(0, "first"), emit.constant(blocks, np.int64))
+    moved = emit.op("Transpose", apart, perm=perm)
+    emit.give(emit.op("Reshape", moved, emit.constant(result, np.int64)), layout="first")
 
 
 def _lower_space_to_depth(call: Lowering) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -30,11 +31,32 @@ from tinsmith.ops.ports import ACTIVATION, RAW, Ports
 from tinsmith.program import Attribute
 from tinsmith.targets import Target
 
-Cut = tuple[int, slice]
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A slice of one dimension, its bounds inside the tensor: ``stop`` is -1 where a backward one goes all the way."""
+
+    axis: int
+    start: int
+    stop: int
+    step: int
+
+    @classmethod
+    def of(cls, axis: int, bounds: tuple[int, int, int], size: int) -> Cut:
+        """Bounds clamped as ONNX says, which for a backward slice that starts before the tensor is not Python's way."""
+        start, stop, step = bounds
+        start, stop = (bound + size if bound < 0 else bound for bound in (start, stop))
+        low, high = (0, size) if step > 0 else (-1, size - 1)
+        return cls(axis, min(max(start, 0), high), min(max(stop, low), high), step)
+
+    @property
+    def slice(self) -> slice:
+        """As Python writes it."""
+        return slice(self.start, None if self.stop < 0 else self.stop, self.step) if self.start >= 0 else slice(0)
 
 
 def cuts(call: Call) -> tuple[Cut, ...]:
-    """(axis, slice) for each sliced dimension, from inputs 1 … 4: starts, ends, axes, steps.
+    """What is cut from each sliced dimension, from inputs 1 … 4: starts, ends, axes, steps.
 
     Raises:
         ProgramError: The inputs have different lengths, or name a wrong axis or a step of 0.
@@ -43,35 +65,36 @@ def cuts(call: Call) -> tuple[Cut, ...]:
     if starts is None or ends is None:
         raise refuse(call, "starts and ends (inputs 1 and 2) are needed.")
     given, steps = integers(call, 3), integers(call, 4)
-    axes = axes_of(call, range(len(starts)) if given is None else given, call.arg(0).data.ndim)
+    shape = call.arg(0).data.shape
+    axes = axes_of(call, range(len(starts)) if given is None else given, len(shape))
     steps = (1,) * len(starts) if steps is None else steps
     if not len(starts) == len(ends) == len(axes) == len(steps):
         raise refuse(call, "starts, ends, axes and steps have different lengths.")
     if 0 in steps:
         raise refuse(call, "a step of 0 leads nowhere.")
-    return tuple((axis, slice(*cut)) for axis, cut in zip(axes, zip(starts, ends, steps, strict=True), strict=True))
+    bounds = zip(starts, ends, steps, strict=True)
+    return tuple(Cut.of(axis, bound, shape[axis]) for axis, bound in zip(axes, bounds, strict=True))
 
 
 def _slice(call: Call) -> Sequence[Array]:
-    """x[start:end:step] along each axis, bounds clamped as in ONNX (which Python's slices do too)."""
+    """x[start:end:step] along each axis."""
     x = call.arg(0).data
     index = [slice(None)] * x.ndim
-    for axis, cut in cuts(call):
-        index[axis] = cut
+    for cut in cuts(call):
+        index[cut.axis] = cut.slice
     return [np.ascontiguousarray(x[tuple(index)])]
 
 
 def _emit_slice(emit: Emit) -> None:
+    """With bounds inside the tensor: ONNX Runtime reads some far ones in a way of its own."""
     constant_inputs(emit, 1, 2, 3, 4)
-    layout, rank, found = common_layout(emit), emit.call.arg(0).data.ndim, cuts(emit.call)
-    columns = (
-        [cut.start for _, cut in found],
-        [cut.stop for _, cut in found],
-        [axis_in(layout, axis, rank) for axis, _ in found],
-        [cut.step for _, cut in found],
-    )
-    bounds = (emit.constant(column, np.int64) for column in columns)
-    emit.give(emit.op("Slice", emit.x(0, layout), *bounds), layout=layout)
+    layout, shape = common_layout(emit), emit.call.arg(0).data.shape
+    rows = [
+        (c.start, c.stop if c.stop >= 0 else -shape[c.axis] - 1, axis_in(layout, c.axis, len(shape)), c.step)
+        for c in cuts(emit.call)
+    ]
+    columns = np.array(rows, np.int64).reshape(-1, 4).T
+    emit.give(emit.op("Slice", emit.x(0, layout), *(emit.constant(column) for column in columns)), layout=layout)
 
 
 def _lower_slice(call: Lowering) -> None:

@@ -94,8 +94,8 @@ def _finite(call: Call) -> str | None:
     source = call.arg(0)
     if source.data.dtype == np.int8 and source.exponent > LARGEST_EXPONENT:
         return (
-            f"the input's exponent {source.exponent} is above {LARGEST_EXPONENT}: int8 has no maximum subtracted, and its "
-            "exponentials overflow."
+            f"the input's exponent {source.exponent} is above {LARGEST_EXPONENT}: int8 has no maximum subtracted, and "
+            "its exponentials overflow."
         )
     return None
 
