@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from tinsmith.cli.group import DIFFERENT
-from tinsmith.cli.options import common_options, existing_file, target_option, written
+from tinsmith.cli.options import common_options, existing_file, target_option, written_file
 
 
 @click.command("inspect")
@@ -42,7 +42,7 @@ def diff_command(first: Path, second: Path) -> None:
 @click.command("twin")
 @click.argument("file", type=existing_file)
 @target_option
-@click.option("-o", "--output", type=written, required=True, metavar="ONNX", help="The ONNX file to write.")
+@click.option("-o", "--output", type=written_file, required=True, metavar="ONNX", help="The ONNX file to write.")
 @common_options
 def twin_command(file: Path, target: str | None, output: Path) -> None:
     """Write an ONNX model that computes what the chip computes.

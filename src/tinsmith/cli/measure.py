@@ -15,7 +15,8 @@ from tinsmith.cli.options import (
     existing_file,
     saturation_option,
     target_option,
-    written,
+    written_file,
+    written_folder,
 )
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 @click.argument("file", type=existing_file)
 @click.option("--input", "inputs", multiple=True, metavar="[NAME=]X.npy", help="An input; an .npz may hold several.")
 @target_option
-@click.option("-o", "--output", type=written, metavar="OUT.npz", help="Save the outputs.")
-@click.option("--save-all", type=written, metavar="DIR", help="Save every tensor of the network, a .npy each.")
+@click.option("-o", "--output", type=written_file, metavar="OUT.npz", help="Save the outputs.")
+@click.option("--save-all", type=written_folder, metavar="DIR", help="Save every tensor of the network, a .npy each.")
 @click.option("--dequantize", is_flag=True, help="Save real numbers in the model's layout, not integers.")
 @click.option("--interpret", is_flag=True, help="Run node by node in the interpreter: slower, with the same result.")
 @saturation_option

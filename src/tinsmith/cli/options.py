@@ -14,7 +14,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 existing = click.Path(exists=True, path_type=Path)
 existing_file = click.Path(exists=True, dir_okay=False, path_type=Path)
-written = click.Path(path_type=Path)
+written_file = click.Path(dir_okay=False, path_type=Path)
+written_folder = click.Path(file_okay=False, path_type=Path)
 
 
 def shape(text: str) -> tuple[str, tuple[int, ...]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tinsmith.cli.options import common_options, data_options, existing, existing_file, names, shape, written
+from tinsmith.cli.options import common_options, data_options, existing, existing_file, names, shape, written_folder
 
 if TYPE_CHECKING:
     from tinsmith.recipe import Recipe
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 @data_options
 @click.option("--export-test-values", is_flag=True, help="Put a calibration sample and its exact outputs in the file.")
 @click.option("--name", default="model", show_default=True, help="Name of the files, without suffix.")
-@click.option("-o", "--output", "folder", type=written, required=True, metavar="DIR", help="Where the files go.")
+@click.option("-o", "--output", "folder", type=written_folder, required=True, metavar="DIR", help="Where the files go.")
 @click.option("--print-recipe", is_flag=True, help="Print every choice as TOML, ready for --recipe.")
 @common_options
 def quantize_command(
@@ -62,7 +62,7 @@ def quantize_command(
 
     from tinsmith.cli.progress import stages
     from tinsmith.pipeline import quantize
-    from tinsmith.report.terminal import console, moved_lines, quantized_table
+    from tinsmith.report.terminal import moved_lines, quantized_lines
 
     shapes = _by_name(input_shapes)
     started = time.perf_counter()
@@ -79,13 +79,14 @@ def quantize_command(
         tell("write", 0, None)
         saved = quantized.save(folder, name, test_values=export_test_values)
     seconds = time.perf_counter() - started
-    screen = console(stderr=print_recipe)
     described = _described(quantized.recipe, choices["recipe"])
-    screen.print(
-        quantized_table(quantized.placement, quantized.program, quantized.target, list(saved), seconds, described)
-    )
-    for line in (*moved_lines(quantized.placement, f"int{quantized.recipe.bits}"), *quantized.notes):
-        screen.print(f"note: {line}", soft_wrap=True)
+    placement, program = quantized.placement, quantized.program
+    notes = (*moved_lines(placement, f"int{quantized.recipe.bits}"), *quantized.notes)
+    for line in (
+        *quantized_lines(placement, program, quantized.target, list(saved), seconds, described),
+        *(f"note: {note}" for note in notes),
+    ):
+        click.echo(line, err=print_recipe)
     if print_recipe:
         click.echo(quantized.recipe.toml(), nl=False)
 
@@ -101,14 +102,12 @@ def _by_name(shapes: tuple[tuple[str, tuple[int, ...]], ...]) -> dict[str, tuple
 
 def _described(recipe: Recipe, path: Path | None) -> str:
     """Where the choices come from, and those that are not the defaults."""
-    from tinsmith.recipe import Recipe
-
-    mine, defaults = recipe.model_dump(exclude={"target"}), Recipe().model_dump()
-    changed = [f"{key} {_text(value)}" for key, value in mine.items() if value != defaults[key]]
-    return "; ".join([*([] if path is None else [str(path)]), *changed]) or "the defaults"
+    changed = {**recipe.model_dump(exclude_defaults=True), **recipe.preprocessing.model_dump(exclude_defaults=True)}
+    words = [f"{key} {_text(value)}" for key, value in changed.items() if key not in ("target", "preprocessing")]
+    return "; ".join([*([] if path is None else [str(path)]), *words]) or "the defaults"
 
 
 def _text(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{key} {_text(inner)}" for key, inner in value.items() if inner not in (None, ()))
+        return ", ".join(f"{key}={_text(inner)}" for key, inner in value.items())
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

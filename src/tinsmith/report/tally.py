@@ -14,6 +14,7 @@ from tinsmith.ops.layouts import channels_last, inverse
 from tinsmith.program import Program
 from tinsmith.report.fidelity import Fidelity, Sums
 from tinsmith.report.labels import Labels
+from tinsmith.simulator.inputs import layouts_of
 
 Array = NDArray[Any]
 Sample = Mapping[str, Array]
@@ -65,6 +66,7 @@ class Tally:
         self.samples = 0
         self._labels = labels
         self._names = [value.name for value in program.outputs]
+        self._recorded = layouts_of(program).keys()
         self._classes = 0
         self._chip = _Score()
         self._float = _Score()
@@ -81,7 +83,7 @@ class Tally:
         answering = next((name for name in self._names if chip[name].size > 1), None)
         label = self._label(None if answering is None else chip[answering].size)
         if reference is not None:
-            chip = {name: _aligned(name, array, reference[name]) for name, array in chip.items()}
+            chip = {name: self._aligned(name, array, reference[name]) for name, array in chip.items()}
             for name, array in chip.items():
                 self._sums.setdefault(name, Sums()).add(array, reference[name])
         if answering is not None:
@@ -89,6 +91,20 @@ class Tally:
             if reference is not None:
                 self._agreed += first == self._float.add(reference[answering], label)
         self.samples += 1
+
+    def _aligned(self, name: str, chip: Array, reference: Array) -> Array:
+        """The chip's output in the float output's shape; where no layout is recorded, channels-last if that fits."""
+        turned = chip if name in self._recorded else chip.transpose(inverse(channels_last(chip.ndim)))
+        for array in (turned, chip):
+            if array.shape == reference.shape:
+                return array
+        if chip.size == reference.size and {1} >= set(chip.shape) ^ set(reference.shape):
+            return chip.reshape(reference.shape)
+        raise ModelError(
+            f"has shape {reference.shape} in the float model and {chip.shape} on the chip.",
+            subject=f"output {name!r}",
+            hint="Give the model the program was made from.",
+        )
 
     def _label(self, classes: int | None) -> int | None:
         if self._labels is None:
@@ -149,19 +165,3 @@ class _Score:
             self.first += answer == label
             self.five += label in np.argsort(-flat.astype(np.float64), kind="stable")[:5]
         return answer
-
-
-def _aligned(name: str, chip: Array, reference: Array) -> Array:
-    """The chip's output in the float output's shape; files of other exporters have it channels-last."""
-    if chip.shape == reference.shape:
-        return chip
-    turned = chip.transpose(inverse(channels_last(chip.ndim)))
-    if turned.shape == reference.shape:
-        return turned
-    if chip.size == reference.size and {1} >= set(chip.shape) ^ set(reference.shape):
-        return chip.reshape(reference.shape)
-    raise ModelError(
-        f"has shape {reference.shape} in the float model and {chip.shape} on the chip.",
-        subject=f"output {name!r}",
-        hint="Give the model the program was made from.",
-    )

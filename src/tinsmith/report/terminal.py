@@ -35,9 +35,9 @@ def console(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, width=width, markup=False, emoji=False, highlight=False)
 
 
-def quantized_table(
+def quantized_lines(
     placement: Placement, program: Program, target: Target, files: Sequence[Path], seconds: float, recipe: str
-) -> Table:
+) -> list[str]:
     """What `tinsmith quantize` did.
 
     Args:
@@ -48,20 +48,18 @@ def quantized_table(
         seconds: How long it took.
         recipe: The choices, in words.
     """
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="bold", no_wrap=True)
-    grid.add_column(overflow="fold")
     widths = Counter(decision.precision for decision in placement.values())
     counts = ", ".join(f"{widths[width]} {width}" for width in ("int8", "int16", "float32") if widths[width])
-    weights = sum(tensor.data.nbytes for tensor in program.constants.values())
-    grid.add_row("target", f"{target.name}, ESP-DL {target.esp_dl}")
-    grid.add_row("nodes", f"{counts} → {len(program.nodes)} on the chip")
-    grid.add_row("constants", f"{weights:,} bytes")
-    grid.add_row("recipe", recipe)
-    grid.add_row("time", f"{seconds:.1f} s")
-    for path in files:
-        grid.add_row("wrote", f"{path}  {path.stat().st_size:,} bytes")
-    return grid
+    constants = sum(tensor.data.nbytes for tensor in program.constants.values())
+    facts = [
+        ("target", f"{target.name}, ESP-DL {target.esp_dl}"),
+        ("nodes", f"{counts} → {len(program.nodes)} on the chip"),
+        ("constants", f"{constants:,} bytes"),
+        ("recipe", recipe),
+        ("time", f"{seconds:.1f} s"),
+        *(("wrote", f"{path}  {path.stat().st_size:,} bytes") for path in files),
+    ]
+    return [f"{name:<9}  {fact}" for name, fact in facts]
 
 
 def moved_lines(placement: Placement, asked: str) -> list[str]:

@@ -100,8 +100,12 @@ class Compiled:
                 self._interpret(part.nodes, tensors, memory, notes)
             else:
                 results, broken = part.run(tensors, threads)
+                before = {name: dict(facts) for name, facts in notes.items()} if broken else {}
                 if broken and not self._confirmed(part, tensors, {g.output for g in broken}, notes):
                     interpreting = True
+                    # The interpreter will note everything again.
+                    notes.clear()
+                    notes.update(before)
                     self._interpret(part.nodes, tensors, memory, notes)
                 else:
                     tensors.update(results)
