@@ -32,6 +32,8 @@ def mutate(data: bytes, dice: random.Random) -> bytes:
     """``data`` with one to three defects; the header mostly stays, so that the reader gets to see the rest."""
     damaged = bytearray(data)
     for _ in range(dice.randint(1, 3)):
+        if len(damaged) <= _HEADER:
+            break
         position = dice.randrange(_HEADER, max(_HEADER + 1, len(damaged) - 8))
         match dice.choices(range(8), _CHANCES)[0]:
             case 0:

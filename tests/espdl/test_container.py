@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import random
 import struct
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tools.fuzz_espdl import mutate
 
 from tests.espdl.programs import sample
 from tinsmith.errors import FormatError, ProgramError
@@ -129,6 +133,19 @@ def test_names_of_a_pack_may_not_share_bytes() -> None:
     entries = b"".join(struct.pack("<III", names + 1000, names, 1000 - index) for index in range(count))
     with pytest.raises(FormatError, match="names overlap"):
         unpack(b"PDL2" + struct.pack("<I", count) + entries + b"x" * 1000 + wrap(b""))
+
+
+@given(st.integers(0, 2**63), st.sampled_from([GOOD, VERSIONED]))
+def test_damaged_packs(seed: int, data: bytes) -> None:
+    dice = random.Random(seed)
+    for _ in range(20):
+        damaged = bytearray(mutate(bytes(16) + data, dice)[16:])
+        damaged[:4] = data[:4]
+        try:
+            models = unpack(bytes(damaged))
+        except FormatError:
+            continue
+        assert sum(map(len, models.values())) <= len(damaged)
 
 
 @pytest.mark.parametrize("version", ["sixteen chars...", "ü", "a\0b"])

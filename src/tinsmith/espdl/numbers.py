@@ -13,7 +13,7 @@ _WIDTH = 75
 _OPEN = "array(["
 _BREAK = "\n" + " " * len(_OPEN)
 _UNNAMED = (np.dtype(np.int64), np.dtype(np.float64), np.dtype(np.bool_))
-_FEW = 1 << 16
+_WORTH = 0.5  # spell every number of the range once where elements are at least twice as many
 
 
 def array_text(data: Array) -> str:
@@ -38,7 +38,7 @@ def _body(flat: Array) -> str:
     if flat.dtype.kind in "iu":
         low, high = int(flat.min()), int(flat.max())
         width = max(len(str(low)), len(str(high)))
-        if flat.size > 256 and high - low < _FEW:
+        if high - low < flat.size * _WORTH:
             return _looked_up(flat, low, high, width)
         return _joined([str(number) for number in flat.tolist()], width)
     words = [str(number) for number in (flat if flat.dtype.kind == "f" else flat.tolist())]
@@ -59,10 +59,11 @@ def _joined(words: list[str], width: int) -> str:
 def _looked_up(flat: Array, low: int, high: int, width: int) -> str:
     """The same as `_joined`, each number spelled once and the lines laid out as one matrix of bytes."""
     table = np.array([f"{number:{width}d}, ".encode() for number in range(low, high + 1)])
-    cells = table[flat.astype(np.int64) - low].view(np.uint8).reshape(-1, width + 2)
+    steps = flat.astype(np.uint64) - np.uint64(low % (1 << 64))  # modulo 2**64, so that no type's range is in the way
+    cells = table[steps.astype(np.intp)].view(np.uint8).reshape(-1, width + 2)
     count = _per_line(width)
     lines = (len(cells) - 1) // count
     page = np.empty((lines, count * (width + 2) - 1 + len(_BREAK)), np.uint8)
-    page[:, : -len(_BREAK)] = cells[: lines * count].reshape(lines, -1)[:, :-1]
+    page[:, : -len(_BREAK)] = cells[: lines * count].reshape(lines, count * (width + 2))[:, :-1]
     page[:, -len(_BREAK) :] = np.frombuffer(_BREAK.encode(), np.uint8)
     return (page.tobytes() + cells[lines * count :].tobytes()[:-2]).decode("ascii")
