@@ -12,7 +12,8 @@ from tinsmith.ops.call import Array
 from tinsmith.ops.conv_kernel import geometry_of, is_depthwise, shape, weights_of
 from tinsmith.ops.emit import Emit, NotExpressible
 from tinsmith.ops.linear import unit_of
-from tinsmith.ops.linear_emit import Plan, finish, guard, is_narrow, need_constants, plan
+from tinsmith.ops.linear_emit import finish, guard, narrowed
+from tinsmith.ops.linear_plan import Plan, need_constants, plan
 from tinsmith.quant.linear import FLOAT32_EXACT
 
 
@@ -26,9 +27,12 @@ def emit(e: Emit) -> None:
     found = plan(e, weights.reshape(len(weights), -1), known, depthwise=depthwise)
     if e.checked and len(found.doubtful()):
         _guard(e, weights, found, depthwise=depthwise)
-    if is_narrow(found):
-        sums = convolution(e, e.x(0, "first"), weights * spread(found.scale, 4), found.start)
-        e.give(finish(e, sums, found.shifts, wide=False), layout="first")
+    slim = narrowed(e, found)
+    if slim is not None:
+        scaled = slim.filters.reshape(weights.shape) * spread(slim.scale, 4)
+        sums = convolution(e, e.x(0, "first"), scaled, slim.start)
+        offset = spread(slim.offset, e.call.arg(0).data.ndim - 1)
+        e.give(finish(e, sums, slim.shifts, offset=offset), layout="first")
     elif depthwise:
         e.give(finish(e, _split(e, weights, found), found.shifts, wide=True), layout="first")
     else:

@@ -24,7 +24,8 @@ from tinsmith.ops.linear import (
     subject,
     unit_of,
 )
-from tinsmith.ops.linear_emit import need_constants, product
+from tinsmith.ops.linear_emit import product
+from tinsmith.ops.linear_plan import need_constants
 from tinsmith.ops.lowering import Lowering
 from tinsmith.ops.packing import layout_doc, pack, unpack
 from tinsmith.ops.ports import Ports

@@ -56,8 +56,7 @@ def _range(builder: Builder, producers: Mapping[str, Step], tensor: str, outer: 
         return _range(builder, producers, name, outer, depth + 1)
 
     if step.op_type == "Clip":
-        low, high = (of(name) for name in step.inputs[1:3])
-        return low[0], high[1]
+        return of(step.inputs[1])[0], of(step.inputs[2])[1]
     if step.op_type == "Relu":
         return 0.0, max(0.0, of(step.inputs[0])[1])
     if step.op_type in _ROUND:

@@ -1,0 +1,127 @@
+"""What can be proved about the sums of a linear node before it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinsmith.ops.call import Array
+from tinsmith.ops.emit import Emit, NotExpressible
+from tinsmith.ops.linear import bias_of, lanes_of, shifts_of, unit_of
+from tinsmith.ops.ranges import Range, known_range
+from tinsmith.quant.lanes import Lane
+from tinsmith.quant.linear import FLOAT32_EXACT, FLOAT64_EXACT
+from tinsmith.quant.rounding import Rounding, qrange, wrap
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """A linear node with constant weights, and what can be proved about its sums.
+
+    Attributes:
+        filters: Weights (N, products per sum).
+        bias: (N,), as the accumulators start with it.
+        shifts: (N,) right shifts to the output.
+        offset: (N,) what to add after rounding, zeros unless `tinsmith.ops.linear_slim` made the numbers smaller.
+        rounding: The target's.
+        inputs: Smallest and largest input, zero included.
+        lanes: The accumulators.
+    """
+
+    filters: Ints
+    bias: Ints
+    shifts: Ints
+    offset: Ints
+    rounding: Rounding
+    inputs: Range
+    lanes: tuple[Lane, ...]
+
+    @property
+    def scale(self) -> NDArray[np.float64]:
+        """2**-s per channel."""
+        return np.ldexp(1.0, -self.shifts)
+
+    @property
+    def half(self) -> Ints:
+        """What to add before rounding down; zeros where the target rounds to even."""
+        half = np.where(self.shifts > 0, np.int64(1) << np.maximum(self.shifts - 1, 0), 0)
+        return half if self.rounding is Rounding.HALF_UP else np.zeros_like(half)
+
+    @property
+    def start(self) -> NDArray[np.float64]:
+        """The scaled bias, rounding included."""
+        return (self.bias + self.half) * self.scale
+
+    def reach(self) -> tuple[Ints, Ints]:
+        """Per channel, what no sum of any of its products can go below or beyond."""
+        low, high = (int(bound) for bound in self.inputs)
+        positive = np.maximum(self.filters, 0).sum(axis=1)
+        negative = np.minimum(self.filters, 0).sum(axis=1)
+        return high * negative + low * positive, high * positive + low * negative
+
+    def largest(self) -> float:
+        """Bound of every partial sum in any order, bias and rounding included."""
+        lowest, highest = self.reach()
+        start = self.bias + self.half
+        return float(max((highest + np.maximum(start, 0)).max(), -(lowest + np.minimum(start, 0)).min()))
+
+    def is_narrow(self) -> bool:
+        """Whether float32 sums are exact."""
+        return self.largest() < FLOAT32_EXACT
+
+    def doubtful(self) -> Ints:
+        """Channels whose accumulator cannot be proved to stay in its range."""
+        lowest, highest = self.reach()
+        found = np.zeros(len(self.bias), bool)
+        for lane in self.lanes:
+            low, high = qrange(lane.bits)
+            part = lane.channels
+            found[part] = (self.bias[part] + highest[part] > high) | (self.bias[part] + lowest[part] < low)
+        return np.flatnonzero(found)
+
+
+def need_constants(e: Emit) -> None:
+    """Only what is known now can be folded into the graph.
+
+    Raises:
+        NotExpressible: Weights or bias are computed.
+    """
+    if not all(e.is_const(index) for index in (1, 2) if e.call.optional(index) is not None):
+        raise NotExpressible("weights or a bias that are computed")
+
+
+def plan(e: Emit, filters: Array, x: str, *, depthwise: bool) -> Plan:
+    """Collect a node's facts.
+
+    Args:
+        e: The node.
+        filters: Integer weights (N, products per sum).
+        x: The input's tensor in the graph.
+        depthwise: Which accumulators it uses.
+
+    Raises:
+        NotExpressible: An accumulator that wraps could wrap.
+    """
+    call, channels = e.call, len(filters)
+    lanes = tuple(lanes_of(unit_of(call), channels, depthwise=depthwise))
+    bias = bias_of(call, channels)
+    for lane in lanes:
+        if lane.bits < 64:
+            bias[lane.channels] = wrap(bias[lane.channels], lane.bits)
+    shifts = np.broadcast_to(np.clip(shifts_of(call), -16, 62), (channels,)).astype(np.int64)
+    low, high = known_range(e.builder, x, call.bits)
+    inputs = (min(low, 0.0), max(high, 0.0))
+    none = np.zeros_like(shifts)
+    found = Plan(filters.astype(np.int64), bias, shifts, none, call.target.rounding, inputs, lanes)
+    if float(np.abs(bias).max(initial=0)) >= FLOAT64_EXACT or found.largest() >= FLOAT64_EXACT:
+        raise NotExpressible("sums beyond 2**53")
+    doubtful = found.doubtful()
+    if any(
+        lane.channels.start <= channel < lane.channels.stop for lane in lanes if not lane.every for channel in doubtful
+    ):
+        raise NotExpressible("an accumulator that could wrap")
+    return found
