@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -12,13 +13,15 @@ Tell = Callable[[str, int, int | None], None]
 @contextmanager
 def stages() -> Iterator[Tell]:
     """Shows stages one after the other; nothing where stderr is no terminal, and nothing stays behind."""
+    if not sys.stderr.isatty():
+        yield lambda stage, done, total: None
+        return
     from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
     from tinsmith.report.terminal import console
 
-    screen = console(stderr=True)
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
+    with Progress(*columns, console=console(stderr=True), transient=True) as progress:
         tasks: dict[str, TaskID] = {}
 
         def tell(stage: str, done: int, total: int | None) -> None:
