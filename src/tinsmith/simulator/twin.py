@@ -71,7 +71,7 @@ def twin(program: Program, target: Target, *, free_batch: bool) -> onnx.ModelPro
         raise ProgramError(
             "\n  ".join(["these nodes have no exact ONNX form:", *refused]),
             subject="twin",
-            hint="\n  The simulator runs them: use tinsmith.simulator.",
+            hint="\n  The simulator runs them: use tinsmith.simulate.",
         )
     outputs = [_give(builder, v, originals.get(v.name), emitter.zeros[v.name].shape) for v in program.outputs]
     inputs = [(v.name, _real(v), _shape(v.shape, originals.get(v.name), free_batch)) for v in program.inputs]
