@@ -1,0 +1,61 @@
+"""The canonical form: what every later stage may rely on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import onnx_ir as ir
+
+from tinsmith.graph import passes
+from tinsmith.graph.float32 import to_float32
+from tinsmith.graph.freeze import freeze
+from tinsmith.graph.opset import to_opset
+from tinsmith.graph.prepare import check_outputs, name_nodes, prepare, refuse_infinity, refuse_nan, refuse_subgraphs
+from tinsmith.graph.shapes import infer, refuse_empty, settle
+
+
+def canonicalize(
+    model: ir.Model,
+    *,
+    input_shapes: Mapping[str, Sequence[int]] | None = None,
+    outputs: Sequence[str] | None = None,
+) -> ir.Model:
+    """The same network in canonical form.
+
+    - ONNX opset 24, operators of ONNX only, no functions, no control flow;
+    - float32 where the file has another float type; inputs that are cast to float first are float inputs;
+    - static shapes: the batch is 1, other open dimensions come from ``input_shapes``; every value has a shape and a
+      type, none is without elements;
+    - constants are folded, and are initializers; weights are finite;
+    - the rewrites of `tinsmith.graph.passes` are applied to a fixed point, with the same results up to float rounding;
+    - only what leads to an output is left: an input that does not is gone;
+    - inputs and outputs keep their names and order, and so does every node that is still there; every node has a
+      unique name, and so has every value.
+
+    Args:
+        model: From `tinsmith.importers.load`; not modified, its weights are shared where they need no change.
+        input_shapes: Shapes of inputs by name, for those the file leaves open (other than the batch) or to change them.
+        outputs: Names of the values to end at, in the order wanted; None ends where the file does.
+
+    Returns:
+        A new model.
+
+    Raises:
+        ModelError: The model cannot be brought into this form; names the input, node or initializer and the way out.
+        UnsupportedError: A node belongs to another operator set, or decides at run time what to compute.
+    """
+    result = prepare(model, outputs)
+    freeze(result.graph, input_shapes or {})
+    to_float32(result.graph)
+    refuse_nan(result.graph)
+    result = to_opset(result)
+    settle(result)
+    refuse_subgraphs(result.graph)
+    check_outputs(result.graph)
+    name_nodes(result.graph)
+    passes.run(result.graph)
+    infer(result)
+    check_outputs(result.graph)
+    refuse_empty(result.graph)
+    refuse_infinity(result.graph)
+    return result

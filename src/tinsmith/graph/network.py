@@ -1,0 +1,59 @@
+"""The canonical graph as the plain, frozen data that operators read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+from tinsmith.graph.edit import constant, shape_of
+from tinsmith.ops.floatnode import FloatAttribute, FloatNode, Network, Operand
+
+
+def network(model: ir.Model) -> Network:
+    """The `Network` of a canonical model.
+
+    Nodes are in topological order. A value is one `Operand` object wherever it appears, so a constant that several
+    nodes use has one name. Constants are views of the model's weights: not to be written to.
+
+    Args:
+        model: From `tinsmith.graph.canonicalize`.
+    """
+    graph = model.graph
+    known: dict[ir.Value, Operand] = {}
+
+    def operand(value: ir.Value) -> Operand:
+        if value not in known:
+            known[value] = Operand(value.name or "", shape_of(value), _dtype(value), constant(value))
+        return known[value]
+
+    inputs = tuple(operand(value) for value in graph.inputs)
+    nodes = tuple(
+        FloatNode(
+            node.op_type,
+            node.name or "",
+            tuple(None if value is None else operand(value) for value in node.inputs),
+            tuple(operand(value) for value in node.outputs),
+            {name: _plain(attribute) for name, attribute in node.attributes.items()},
+        )
+        for node in graph
+    )
+    return Network(nodes, inputs, tuple(operand(value) for value in graph.outputs), graph.name or "")
+
+
+def _dtype(value: ir.Value) -> np.dtype[Any]:
+    if value.dtype is None:
+        raise TypeError(f"the type of {value.name!r} is not known")
+    return np.dtype(value.dtype.numpy())
+
+
+def _plain(attribute: ir.Attr) -> FloatAttribute:
+    if attribute.type == ir.AttributeType.TENSOR:
+        return attribute.as_tensor().numpy()
+    value = attribute.value
+    if isinstance(value, (int, float, str)):
+        return value
+    if isinstance(value, bytes):
+        return value.decode()
+    return tuple(value)

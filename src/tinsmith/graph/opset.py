@@ -1,0 +1,171 @@
+"""Every model to ONNX opset 24, verified."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import onnx
+import onnx_ir as ir
+import onnx_ir.passes.common as common
+
+from tinsmith.errors import ModelError
+from tinsmith.graph.edit import get_int, swap
+
+OPSET = 24
+"""The version all later stages speak: the newest with Swish that ONNX Runtime runs."""
+IR_VERSION = 10
+"""Version of the file format: any that ONNX Runtime reads, nothing here needs a newer one."""
+_LIBRARIES = ("onnxscript", "onnx_ir")
+
+
+def to_opset(model: ir.Model) -> ir.Model:
+    """Converts a model to `OPSET`.
+
+    Args:
+        model: The model with static input shapes; changed in place.
+
+    Returns:
+        The model, or its replacement.
+
+    Raises:
+        ModelError: The conversion is not possible; names the operator where it is known.
+    """
+    version = model.opset_imports.pop("ai.onnx", None) or model.opset_imports.get("")
+    if version is None:
+        raise ModelError("the file does not say which ONNX opset it uses.", subject=model.graph.name or "")
+    model.opset_imports[""] = version
+    _drop_training(model.graph, version)
+    if version > OPSET:
+        _relabel(model, version)
+    elif version < OPSET:
+        _convert(model, version)
+    model.ir_version = IR_VERSION
+    for node in model.graph.all_nodes():
+        node.version = None
+    return model
+
+
+def _convert(model: ir.Model, version: int) -> None:
+    from onnxscript import version_converter
+
+    with captured() as messages:
+        # Some conversions depend on shapes (Softmax before 13).
+        common.ShapeInferencePass(check_type=False, strict_mode=False)(model)
+        messages.clear()
+        names = [value.name for value in model.graph.inputs], [value.name for value in model.graph.outputs]
+        try:
+            version_converter.convert_version(model, OPSET, fallback=True)
+        except Exception as error:
+            messages.append(str(error))
+    skipped = [message for message in messages if "Skipping" in message]
+    if model.opset_imports.get("") != OPSET or skipped:
+        reason = next((line for line in reversed(messages) if "convert" in line or "Skipping" in line), "")
+        raise ModelError(
+            f"the model cannot be converted from ONNX opset {version} to {OPSET}: {_first_line(reason)}",
+            subject=model.graph.name or "",
+            hint=f"Export it with opset 18 or newer (opset_version={OPSET} where the exporter has it).",
+        )
+    if names != ([value.name for value in model.graph.inputs], [value.name for value in model.graph.outputs]):
+        raise ModelError(f"the conversion from ONNX opset {version} lost inputs or outputs.")
+
+
+def _first_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[0][:300] if lines else "no reason given."
+
+
+def _relabel(model: ir.Model, version: int) -> None:
+    """Takes a newer model for one of opset 24 where all its operators are the same but for further element types."""
+    for node in model.graph.all_nodes():
+        if not _is_old(node, _schema(node.op_type, version), _schema(node.op_type, OPSET)):
+            raise ModelError(
+                f"{node.op_type} of ONNX opset {version} is not what it was in opset {OPSET}.",
+                subject=repr(node.name),
+                hint=f"Export the model with opset {OPSET}.",
+            )
+    model.opset_imports[""] = OPSET
+
+
+def _schema(op_type: str, version: int) -> onnx.defs.OpSchema | None:
+    try:
+        return onnx.defs.get_schema(op_type, max_inclusive_version=version)
+    except onnx.defs.SchemaError:
+        return None
+
+
+def _is_old(node: ir.Node, new: onnx.defs.OpSchema | None, old: onnx.defs.OpSchema | None) -> bool:
+    """Whether a node means the same by both definitions: it leaves what is new in the newer one to its default."""
+    if new is None or old is None:
+        return False
+    ports = [(port.name, port.option) for side in ("inputs", "outputs") for port in getattr(old, side)]
+    same = ports == [(port.name, port.option) for side in ("inputs", "outputs") for port in getattr(new, side)]
+    return same and all(
+        _default(new, name) == _default(old, name) if name in old.attributes else _is_default(node, new, name)
+        for name in {*old.attributes, *new.attributes}
+    )
+
+
+def _default(schema: onnx.defs.OpSchema, name: str) -> object:
+    attribute = schema.attributes.get(name)
+    return attribute and (attribute.type, attribute.required, attribute.default_value.SerializeToString())
+
+
+def _is_default(node: ir.Node, schema: onnx.defs.OpSchema, name: str) -> bool:
+    given = node.attributes.get(name)
+    if given is None:
+        return not schema.attributes[name].required
+    default = onnx.helper.get_attribute_value(schema.attributes[name].default_value)
+    return bool(given.value == (default.decode() if isinstance(default, bytes) else default))
+
+
+def _drop_training(graph: ir.Graph, version: int) -> None:
+    """Removes Dropout, and training outputs and switches of BatchNormalization, which block the conversion."""
+    for node in tuple(graph):
+        if node.op_type == "Dropout" and not _used(node, 1):
+            node.resize_outputs(1)
+            swap(node, "Identity", node.inputs[:1])
+        elif node.op_type == "BatchNormalization" and not any(_used(node, index) for index in range(1, 5)):
+            if get_int(node, "training_mode", 0):
+                raise ModelError(
+                    "the node normalizes with the statistics of the batch.",
+                    subject=repr(node.name),
+                    hint="Export the model for inference (model.eval()).",
+                )
+            node.resize_outputs(1)
+            if version < 7:
+                node.attributes.add(ir.AttrInt64("is_test", 1))
+
+
+def _used(node: ir.Node, index: int) -> bool:
+    if index >= len(node.outputs):
+        return False
+    value = node.outputs[index]
+    return bool(value.uses()) or value.is_graph_output()
+
+
+@contextmanager
+def captured() -> Iterator[list[str]]:
+    """Collects what the ONNX libraries log, reasons of failures included, instead of letting it reach the user."""
+    messages: list[str] = []
+
+    class Collector(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            error = record.exc_info[1] if record.exc_info else None
+            messages.append(record.getMessage() + (f": {error}" if error else ""))
+
+    collector = Collector(logging.WARNING)
+    loggers = [logging.getLogger(name) for name in _LIBRARIES]
+    before = [(logger.propagate, logger.level) for logger in loggers]
+    for logger in loggers:
+        logger.addHandler(collector)
+        logger.propagate = False
+        logger.setLevel(logging.WARNING)
+    try:
+        yield messages
+    finally:
+        for logger, (propagate, level) in zip(loggers, before, strict=True):
+            logger.removeHandler(collector)
+            logger.propagate = propagate
+            logger.setLevel(level)

@@ -1,0 +1,86 @@
+"""The rewrites, one a file, and their order.
+
+A rewrite is a function ``apply(graph) -> bool`` that changes a graph in place and tells whether it did. Its module's
+docstring says what it matches and why the result is right. All shapes are known before, and must be after
+(`tinsmith.graph.edit` has the tools). They run in turn until none of them changes anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import onnx_ir as ir
+
+from tinsmith.graph.edit import forget_names
+from tinsmith.graph.passes import (
+    clip,
+    duplicates,
+    explicit,
+    fold_affine_after,
+    fold_affine_before,
+    fuse_pad,
+    gelu,
+    gemm,
+    global_pool,
+    hard_sigmoid,
+    hard_swish,
+    initial_state,
+    inputs,
+    merge_affine,
+    no_ops,
+    reshapes,
+    sigmoid,
+    sink_transposes,
+    softmax,
+    swish,
+    transposes,
+    windows,
+)
+
+Rewrite = Callable[[ir.Graph], bool]
+
+# Activations are recognized before the constants around them move into other layers.
+PHASES: tuple[tuple[Rewrite, ...], ...] = (
+    (
+        inputs.apply,
+        explicit.apply,
+        no_ops.apply,
+        reshapes.apply,
+        windows.apply,
+        clip.apply,
+        softmax.apply,
+        sigmoid.apply,
+        swish.apply,
+        hard_sigmoid.apply,
+        hard_swish.apply,
+        gelu.apply,
+        duplicates.apply,
+        transposes.apply,
+        sink_transposes.apply,
+        initial_state.apply,
+    ),
+    (
+        gemm.apply,
+        fold_affine_after.apply,
+        fold_affine_before.apply,
+        fuse_pad.apply,
+        global_pool.apply,
+    ),
+    # What is still alone now has no neighbour to go into.
+    (merge_affine.apply,),
+)
+_MOST_ROUNDS = 100
+
+
+def run(graph: ir.Graph) -> None:
+    """Applies all rewrites until nothing changes; each phase only when the ones before have nothing left to do."""
+    forget_names(graph)
+    for _ in range(_MOST_ROUNDS):
+        if not any(_once(graph, phase) for phase in PHASES):
+            break
+    forget_names(graph)
+
+
+def _once(graph: ir.Graph, phase: tuple[Rewrite, ...]) -> bool:
+    changes = [rewrite(graph) for rewrite in phase]
+    return any(changes)

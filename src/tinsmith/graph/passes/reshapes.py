@@ -1,0 +1,50 @@
+"""Merges chains of Reshape, Flatten, Squeeze and Unsqueeze into one Reshape.
+
+All four keep the elements in their order, so that only the last shape counts. A chain that ends in the shape it began
+with disappears (`no_ops`). A single Flatten, Squeeze or Unsqueeze stays what it is. Transposes that move nothing but
+dimensions of one element keep the order too and become Reshapes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from tinsmith.graph.edit import add_constant, each, get_ints, graph_of, only_user, present, producer, shape_of, swap
+
+_KINDS = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
+
+
+def apply(graph: ir.Graph) -> bool:
+    """Runs the pass; tells whether anything changed."""
+    return each(graph, ("Transpose",), _transpose) | each(graph, _KINDS, _merge)
+
+
+def _merge(node: ir.Node) -> bool:
+    source = present(node, 0)
+    first = producer(source, *_KINDS)
+    if first is None or only_user(source) is not node:
+        return False
+    reshape(node, present(first, 0))
+    return True
+
+
+def _transpose(node: ir.Node) -> bool:
+    source = present(node, 0)
+    if not keeps_order(shape_of(source), get_ints(node, "perm", ())):
+        return False
+    reshape(node, source)
+    return True
+
+
+def keeps_order(shape: tuple[int, ...], perm: tuple[int, ...]) -> bool:
+    """Whether a Transpose by ``perm`` (reversal where empty) leaves elements of a tensor of ``shape`` in order."""
+    perm = tuple(perm) or tuple(reversed(range(len(shape))))
+    moved = [axis for axis in perm if shape[axis] != 1]
+    return moved == sorted(moved)
+
+
+def reshape(node: ir.Node, source: ir.Value) -> ir.Node:
+    """Replaces a node by a Reshape of ``source`` to the same output."""
+    shape = np.array(shape_of(node.outputs[0]), dtype=np.int64)
+    return swap(node, "Reshape", [source, add_constant(graph_of(node), shape, f"{node.name}.shape")])

@@ -1,0 +1,151 @@
+"""ONNX files, bytes and models in memory.
+
+Files are parsed without their external data, whose tensors are mapped from their files when somebody looks at them:
+models beyond protobuf's 2 GiB load in milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import onnx
+import onnx_ir as ir
+import onnx_ir.passes.common as common
+
+from tinsmith.errors import ModelError
+
+_REEXPORT = "Export it again, and see what `onnx.checker.check_model` says about it."
+
+
+def load(source: str | Path | bytes | onnx.ModelProto | ir.Model) -> ir.Model:
+    """Loads and checks an ONNX model.
+
+    Args:
+        source: The path of a file, its bytes, or a model in memory; not modified.
+
+    Returns:
+        The model. A model in memory shares its weights; an `ir.Model` is returned as it is.
+
+    Raises:
+        ModelError: The file is absent, not ONNX, truncated, or breaks ONNX's rules; names the file.
+    """
+    if isinstance(source, ir.Model):
+        _check(source, "the model")
+        return source
+    if isinstance(source, onnx.ModelProto):
+        return _from_proto(source, "the model", None)
+    if isinstance(source, (str, Path)):
+        path = Path(source)
+        return _from_proto(_parse_file(path), str(path), path.absolute().parent)
+    return _from_proto(_parse(bytes(source), "the model's bytes"), "the model's bytes", None)
+
+
+def _parse_file(path: Path) -> onnx.ModelProto:
+    if not path.exists():
+        raise ModelError("the file does not exist.", subject=str(path))
+    if not path.is_file():
+        raise ModelError("this is not a file.", subject=str(path))
+    if path.suffix.lower() in (".onnxtxt", ".textproto", ".json"):
+        try:
+            return onnx.load(str(path), load_external_data=False)
+        except Exception as error:  # each text format has its own
+            raise _not_onnx(str(path)) from error
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"the file cannot be read: {error.strerror}.", subject=str(path)) from error
+    return _parse(data, str(path))
+
+
+def _parse(data: bytes, subject: str) -> onnx.ModelProto:
+    if not data:
+        raise ModelError("the file is empty.", subject=subject)
+    proto = onnx.ModelProto()
+    try:
+        proto.ParseFromString(data)
+    except Exception as error:  # the parser of protobuf has classes of its own
+        raise _not_onnx(subject) from error
+    return proto
+
+
+def _not_onnx(subject: str) -> ModelError:
+    return ModelError(
+        "this is not an ONNX model, or it is cut off.",
+        subject=subject,
+        hint="Check that the download or export is complete (Git LFS leaves small text files in the place of models).",
+    )
+
+
+def _from_proto(proto: onnx.ModelProto, subject: str, folder: Path | None) -> ir.Model:
+    if not proto.HasField("graph") or not proto.opset_import:
+        raise _not_onnx(subject)
+    if not proto.graph.node:
+        raise ModelError("the graph has no nodes.", subject=subject, hint=_REEXPORT)
+    try:
+        model = ir.from_proto(proto)
+    except Exception as error:  # the library raises whatever it trips over
+        raise ModelError(f"the model is invalid: {_sentence(error)}", subject=subject, hint=_REEXPORT) from error
+    _find_external_data(model, subject, folder)
+    _check(model, subject)
+    _detach(model)
+    return model
+
+
+def _tensors(model: ir.Model) -> Iterator[tuple[str, ir.TensorProtocol]]:
+    """All tensors of a model with a name to call them by: initializers and attributes, in subgraphs too."""
+    for graph in model.graphs():
+        for name, value in graph.initializers.items():
+            if value.const_value is not None:
+                yield name, value.const_value
+        for node in graph:
+            for attribute in node.attributes.values():
+                if attribute.type == ir.AttributeType.TENSOR and not attribute.is_ref():
+                    yield node.outputs[0].name or node.op_type, attribute.as_tensor()
+
+
+def _find_external_data(model: ir.Model, subject: str, folder: Path | None) -> None:
+    """Tells tensors in other files where those are, and looks at each once."""
+    for name, tensor in _tensors(model):
+        if not isinstance(tensor, ir.ExternalTensor):
+            continue
+        if folder is None:
+            raise ModelError(
+                f"the data of {name!r} is in another file ({tensor.location}).",
+                subject=subject,
+                hint="Load the model by its path.",
+            )
+        tensor.base_dir = str(folder)
+        try:
+            tensor.numpy()
+        except Exception as error:  # a missing file, one too short, a path outside the folder
+            raise ModelError(
+                f"the data of {name!r} cannot be read from {tensor.location}: {_sentence(error)}",
+                subject=subject,
+                hint="Keep the files of a model together, in one folder.",
+            ) from error
+
+
+def _check(model: ir.Model, subject: str) -> None:
+    """Lets ONNX check a copy without weights, its nodes sorted: their order in the file does not matter to us."""
+    copy = model.clone()
+    try:
+        common.TopologicalSortPass()(copy)
+        common.CheckerPass()(copy)
+    except Exception as error:
+        cause = error.__cause__ or error
+        raise ModelError(f"the model is invalid: {_sentence(cause)}", subject=subject, hint=_REEXPORT) from error
+
+
+def _detach(model: ir.Model) -> None:
+    """Takes the weights out of the protobuf, which copies them whenever they are read, and lets that go."""
+    for graph in model.graphs():
+        for value in graph.initializers.values():
+            tensor = value.const_value
+            if isinstance(tensor, ir.TensorProtoTensor) and tensor.dtype != ir.DataType.STRING:
+                value.const_value = ir.Tensor(tensor.numpy(), dtype=tensor.dtype, name=tensor.name)
+
+
+def _sentence(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:300].rstrip(".") + "."
