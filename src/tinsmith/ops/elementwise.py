@@ -84,12 +84,19 @@ def emit_mul(e: Emit) -> None:
     wide = e.call.bits == 16 and mul_in_integers(e.call)
     if wide:
         a, b = e.op("Cast", a, to=FLOAT64), e.op("Cast", b, to=FLOAT64)
+    shift = mul_shift(e.call)
+    scale = e.constant(2.0**-shift, np.float64 if wide else np.float32)
+    if shift != 0 and e.is_const(1):  # ONNX Runtime folds the two constants
+        b = e.op("Mul", b, scale)
     product = e.op("Mul", a, b)
-    if mul_shift(e.call) != 0:
-        product = e.op("Mul", product, e.constant(2.0 ** -mul_shift(e.call), np.float64 if wide else np.float32))
-        product = e.rounded(product, wide=wide)
-    result = e.clipped(product, e.call.bits, wide=wide)
-    return e.give(e.op("Cast", result, to=FLOAT32) if wide else result, layout=layout, rank=rank)
+    if shift != 0 and not e.is_const(1):
+        product = e.op("Mul", product, scale)
+    if wide:
+        product = e.rounded(product, wide=True) if shift != 0 else product
+        result = e.op("Cast", e.clipped(product, e.call.bits, wide=True), to=FLOAT32)
+    else:
+        result = e.quantized(product) if shift != 0 else e.clipped(product, e.call.bits)
+    return e.give(result, layout=layout, rank=rank)
 
 
 def sum_ports(node: FloatNode, target: Target) -> Ports:

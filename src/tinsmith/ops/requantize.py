@@ -38,8 +38,7 @@ def emit_requantize(e: Emit) -> None:
     if shift != 0:
         x = e.op("Mul", x, e.scalar(2.0**-shift))
     if not call.is_float:
-        narrowed = e.clipped(x, call.bits)
-        x = e.rounded(narrowed) if is_float or shift > 0 else narrowed
+        x = e.quantized(x) if is_float or shift > 0 else e.clipped(x, call.bits)
     e.give(x, layout=layout)
 
 
