@@ -41,7 +41,7 @@ def image_reader(
     channels, height, width = _geometry(spec, layout)
     chosen = _color(color, channels)
     resize = _resize(size, height, width)
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    paths = image_paths(folder)
     if not paths:
         hint = f"Files ending in {', '.join(sorted(SUFFIXES))} are taken."
         raise DataError("there are no images in this folder.", subject=str(folder), hint=hint)
@@ -51,6 +51,11 @@ def image_reader(
             yield str(path), {spec.name: load_image(path, chosen, resize, (height, width))}
 
     return Reader(records, len(paths), f"{folder}: {len(paths)} images, {height}×{width} {chosen}")
+
+
+def image_paths(folder: Path) -> list[Path]:
+    """All pictures below a folder, in the order in which they are read."""
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
 
 
 def _geometry(spec: InputSpec, layout: str | None) -> tuple[int, int, int]:

@@ -114,11 +114,10 @@ def inputs_of(program: Program) -> list[InputSpec]:
 
 def _images(data: Any) -> list[Path] | None:
     """The pictures of a folder, in the order in which they are read."""
-    from tinsmith.calibrate.images import SUFFIXES
+    from tinsmith.calibrate.images import image_paths
 
-    if not isinstance(data, (str, Path)) or not Path(data).is_dir():
-        return None
-    return sorted(path for path in Path(data).rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    folder = Path(data).expanduser() if isinstance(data, (str, Path)) else None
+    return image_paths(folder) if folder is not None and folder.is_dir() else None
 
 
 def _check_count(labels: Labels | None, count: int | None, limit: int | None) -> None:

@@ -50,7 +50,7 @@ def read_labels(labels: Any, images: Sequence[Path] | None = None) -> Labels:
 def _split(text: str) -> tuple[Path, str | None]:
     """``labels.npz:key`` in its parts."""
     before, found, key = text.rpartition(".npz:")
-    return (Path(f"{before}.npz"), key) if found else (Path(text), None)
+    return (Path(f"{before}.npz" if found else text).expanduser(), key if found else None)
 
 
 def _load(path: Path) -> Any:
