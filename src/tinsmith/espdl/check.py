@@ -57,7 +57,7 @@ def _check_constant(key: str, tensor: Tensor) -> None:
 
 
 def _check_exponents(exponents: tuple[int, ...], subject: str) -> None:
-    if any(abs(exponent) > LARGEST_EXPONENT for exponent in exponents):
+    if max(exponents, default=0) > LARGEST_EXPONENT or min(exponents, default=0) < -LARGEST_EXPONENT:
         raise ProgramError(f"has an exponent beyond ±{LARGEST_EXPONENT}.", subject=subject)
 
 
