@@ -181,6 +181,17 @@ def test_bias_beyond_the_lane_is_told(rng: np.random.Generator) -> None:
     assert violations(conv(x, weights, bias, target=target, bits=8), target) == []
 
 
+def test_sums_that_could_wrap_are_told(rng: np.random.Generator) -> None:
+    target = find("esp32p4")
+    x, weights = integers(rng, (1, 2, 2, 3), 8), np.full((17, 3, 1, 1), 100, np.int8)
+    bias = np.full(17, 2**31 - 1, np.int32)
+    bias[:16] -= 3 * 100 * 128
+    assert violations(conv(x, weights, bias, target=target, bits=8), target) == []
+    bias[3] += 1
+    (message,) = violations(conv(x, weights, bias, target=target, bits=8), target)
+    assert "sums of channel 3 can reach 2147483648 and wrap around its accumulator of 32 bits" in message
+
+
 def test_files_the_runtime_cannot_run(rng: np.random.Generator) -> None:
     target = find("esp32p4")
     x = integers(rng, (1, 4, 4, 4), 8)

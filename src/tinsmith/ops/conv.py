@@ -7,7 +7,7 @@ import numpy as np
 from tinsmith.ops.base import INTEGER, Cost, Operator, constraint
 from tinsmith.ops.call import Call
 from tinsmith.ops.conv_emit import emit
-from tinsmith.ops.conv_kernel import compute, geometry_of, shape
+from tinsmith.ops.conv_kernel import compute, geometry_of, is_depthwise, shape, weights_of
 from tinsmith.ops.conv_lower import Window, conv_window, needs_explicit_pad, padded_input, write_conv
 from tinsmith.ops.floatnode import FloatNode
 from tinsmith.ops.layouts import spatial
@@ -18,6 +18,7 @@ from tinsmith.ops.linear import (
     legal_shifts,
     linear_ports,
     quantized_weights,
+    sums_fit,
 )
 from tinsmith.ops.lowering import Lowering
 from tinsmith.ops.ports import Ports
@@ -49,6 +50,11 @@ def sound_windows(call: Call) -> str | None:
     if not needs_explicit_pad(lengths, Window(geometry.kernel, geometry.strides, geometry.dilations, geometry.pads)):
         return None
     return f"the kernels compute garbage for {geometry} on {lengths[0]}×{lengths[1]}: pad explicitly."
+
+
+def sums_fit_in(call: Call) -> str | None:
+    """Accumulators that do not saturate must hold every sum."""
+    return sums_fit(call, weights_of(call), depthwise=is_depthwise(call))
 
 
 def cost(node: FloatNode) -> Cost:
@@ -97,7 +103,7 @@ OPERATORS = (
         layout=spatial,
         lower=lower,
         constraints=(constant_weights, constant_bias, one_sample, known_group, one_filter_per_channel),
-        rules=(legal_shifts, bias_fits, sound_windows),
+        rules=(legal_shifts, bias_fits, sums_fit_in, sound_windows),
         cost=cost,
         fuses_relu=True,
     ),

@@ -22,6 +22,7 @@ from tinsmith.ops.linear import (
     packing_block,
     quantized_weights,
     subject,
+    sums_fit,
     unit_of,
 )
 from tinsmith.ops.linear_emit import product
@@ -74,6 +75,11 @@ def ports(node: FloatNode, target: Target) -> Ports:
     return linear_ports(node, axis=0 if node.integer("transB", 0) else 1)
 
 
+def sums_fit_in(call: Call) -> str | None:
+    """Accumulators that do not saturate must hold every sum."""
+    return sums_fit(call, matrix_of(call).T, depthwise=False)
+
+
 def lower(call: Lowering) -> None:
     """One Gemm with transB resolved to 0 and weights of dims (1, 1, C, N)."""
     weights, chosen = quantized_weights(call)
@@ -114,7 +120,7 @@ OPERATORS = (
         ports=ports,
         lower=lower,
         constraints=(constant_weights, constant_bias, plain),
-        rules=(legal_shifts, bias_fits),
+        rules=(legal_shifts, bias_fits, sums_fit_in),
         cost=cost,
         fuses_relu=True,
     ),

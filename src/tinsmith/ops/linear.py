@@ -202,6 +202,26 @@ def bias_fits(call: Call) -> str | None:
     return f"its bias reaches {int(np.abs(bias.data).max())}, the accumulator holds {unit_of(call).bias_bits} bits."
 
 
+def sums_fit(call: Call, filters: Array, *, depthwise: bool) -> str | None:
+    """Accumulators that do not saturate must hold every sum: beyond, they wrap.
+
+    Args:
+        call: The node.
+        filters: Weights (N, …).
+        depthwise: Which accumulators it uses.
+    """
+    heaviest = np.abs(filters.reshape(len(filters), -1).astype(np.int64)).sum(axis=1) << (call.bits - 1)
+    largest = heaviest + np.abs(bias_of(call, len(filters)))
+    for lane in lanes_of(unit_of(call), len(filters), depthwise=depthwise):
+        worst = lane.channels.start + int(np.argmax(largest[lane.channels]))
+        if not lane.every and lane.bits < 64 and largest[worst] > qrange(lane.bits)[1]:
+            return (
+                f"the sums of channel {worst} can reach {int(largest[worst])} and wrap around its accumulator of "
+                f"{lane.bits} bits: the weights need a larger exponent."
+            )
+    return None
+
+
 def linear_ports(node: FloatNode, axis: int | None) -> Ports:
     """Input, weights with channels along ``axis``, and a bias where there is one. FORMAT §4 rule 1 binds the output."""
     ports = (ACTIVATION, Port(Kind.WEIGHT, axis=axis), BIAS)

@@ -84,7 +84,7 @@ def _whole_steps(channel: Channel) -> Channel:
 def _one_boundary(channel: Channel, ends: list[int], rounding: Rounding) -> Channel | None:
     """Two neighbouring outputs: all that matters is on which side of the boundary the sum lies."""
     below, above = ends
-    if above != below + 1 or channel.high - channel.low >= 1 << (_STEP - 1):
+    if channel.shift < 1 or above != below + 1 or channel.high - channel.low >= 1 << (_STEP - 1):
         return None
     boundary = (2 * below + 1) << (channel.shift - 1)
     distance, half = channel.bias - boundary, 1 << (_STEP - 1)
