@@ -28,6 +28,10 @@ from tinsmith.ops.ports import Kind, Ports
 from tinsmith.quant.format import Format, Formats
 from tinsmith.targets import Target
 
+HEADROOM = {8: 0, 16: 1}
+"""Bits kept free above the exponent of least error, by width: at 16 bits one costs 6 of some 90 dB, and spares values
+beyond those that calibration happened to see from saturating, which costs far more."""
+
 _ROUNDS = 64
 
 
@@ -115,7 +119,8 @@ class _Choice:
                 self.products.append(_Linear(node, ports, weights))
 
     def _best(self, seen: list[ValueStats], width: int) -> int:
-        return choose_exponent(seen, width, self.method, percentile=self.percentile)
+        chosen = choose_exponent(seen, width, self.method, percentile=self.percentile)
+        return chosen + HEADROOM[width] if self.method == "mse" and any(v.largest > 0 for v in seen) else chosen
 
     def _constant(self, values: NDArray[Any]) -> ValueStats:
         histograms = method_named(self.method).histograms
