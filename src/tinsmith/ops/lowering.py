@@ -50,7 +50,7 @@ class Slot:
         """The constant's float elements in the file's layout: rank padded with ones on the left, then permuted."""
         assert self.const is not None
         padded = self.const.reshape((1,) * (len(self.perm) - self.const.ndim) + self.const.shape)
-        return np.ascontiguousarray(padded.transpose(self.perm))
+        return np.asarray(padded.transpose(self.perm), order="C")
 
     def integers(self, target: Target) -> NDArray[Any]:
         """The constant's quantized elements in the file's layout."""
