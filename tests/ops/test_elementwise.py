@@ -147,3 +147,11 @@ def test_constants_are_laid_out_with_the_activation() -> None:
     shape = [3 if d == axis else 1 for d in range(4)]
     expected = np.clip(np.rint(x * 2.0**-4 * scale.reshape(shape) / 2.0**-5), -128, 127)
     assert y.tolist() == expected.tolist()
+
+
+def test_float_overflow_is_silent() -> None:
+    large = np.float32([3e38])
+    sums = OneNode("Add", P4, DType.FLOAT).feed(large).feed(large).run()
+    products = OneNode("Mul", P4, DType.FLOAT).feed(large).feed(-large).run()
+    assert (sums.tolist(), products.tolist()) == ([np.inf], [-np.inf])
+    assert OneNode("Exp", P4, DType.INT16, -15).feed(np.int16([88]), 0).run().tolist() == [32767]

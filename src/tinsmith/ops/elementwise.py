@@ -30,13 +30,15 @@ FLOAT32 = 1
 def add(call: Call) -> Sequence[Array]:
     """``sat(a + b)``; exponents are never read."""
     a, b = call.arg(0).data, call.arg(1).data
-    return [a + b if call.is_float else saturated(call, a.astype(np.int64) + b)]
+    with np.errstate(all="ignore"):
+        return [a + b if call.is_float else saturated(call, a.astype(np.int64) + b)]
 
 
 def sub(call: Call) -> Sequence[Array]:
     """``sat(a - b)``; exponents are never read."""
     a, b = call.arg(0).data, call.arg(1).data
-    return [a - b if call.is_float else saturated(call, a.astype(np.int64) - b)]
+    with np.errstate(all="ignore"):
+        return [a - b if call.is_float else saturated(call, a.astype(np.int64) - b)]
 
 
 def mul_shift(call: Call) -> int:
@@ -54,7 +56,8 @@ def mul(call: Call) -> Sequence[Array]:
     """``sat(rshift(a·b, s))`` where the vector kernel runs, else ``sat(R(f32(f32(a·b)·2**-s)))``."""
     a, b = call.arg(0).data, call.arg(1).data
     if call.is_float:
-        return [a * b]
+        with np.errstate(all="ignore"):
+            return [a * b]
     product = a.astype(np.int64) * b
     if mul_in_integers(call):
         return [shifted(call, product, mul_shift(call))]

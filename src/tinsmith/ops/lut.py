@@ -53,12 +53,13 @@ def gelu(node: FloatNode, x: Float64) -> Float64:
 def lower_gelu(call: Lowering) -> None:
     """int8: a Gelu with its table. int16: a LUT node, as no float Gelu exists."""
     if call.quant_type == "S8":
-        return lower_unary(call, lambda x: gelu(call.node, x))
+        return lower_unary(call, lambda x: gelu(call.node, x).astype(np.float32))
     source, result = call.slot(0).format, call.outputs[0].format
     if source is None or result is None:
         raise QuantizationError("an int16 Gelu needs a format on both sides.", subject=f"Gelu {call.node.name!r}")
     inputs = np.arange(-32768, 32768 + (INT16_STEP > 1), INT16_STEP, dtype=np.float64)
-    table = result.quantize(gelu(call.node, np.ldexp(inputs, source.exponent)), call.target.rounding)
+    values = gelu(call.node, np.ldexp(inputs, source.exponent)).astype(np.float32)
+    table = result.quantize(values, call.target.rounding)
     attributes = {
         **plain_attributes(call.node),
         "int16_lut_step": INT16_STEP,

@@ -48,7 +48,8 @@ def average_pool(call: Call) -> Sequence[Array]:
     x, walk = call.arg(0).data, walk_of(call)
     scale = mean_scale(call, walk.area)
     if call.is_float:
-        return [_sequential_sum(windows(x, walk, 0.0)) * scale]
+        with np.errstate(all="ignore"):
+            return [_sequential_sum(windows(x, walk, 0.0)) * scale]
     total = windows(x.astype(np.int64), walk, 0).sum(axis=tuple(range(-(x.ndim - 2), 0)))
     return [rounded(call, total.astype(np.float32) * scale)]
 

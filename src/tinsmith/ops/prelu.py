@@ -47,7 +47,8 @@ def prelu(call: Call) -> Sequence[Array]:
     """
     x = call.arg(0).data
     if call.is_float:
-        return [np.where(x < 0, x * slopes(call), x)]
+        with np.errstate(all="ignore"):
+            return [np.where(x < 0, x * slopes(call), x)]
     style, (shift, shift_below) = call.target.prelu[call.bits], _shifts(call)
     wide, rounding = x.astype(np.int64), call.target.rounding
     product = wide * slopes(call)
@@ -134,7 +135,11 @@ def lower_prelu(call: Lowering) -> None:
     attributes: dict[str, Attribute] = {}
     if slope.const.size == 1 and call.quant_type == "S8" and source.format is not None and result is not None:
         alpha = float(slope.const.reshape(-1)[0])
-        table = unary_table(lambda x: np.where(x < 0, x * alpha, x), source.format, result, call.target)
+
+        def meant(x: Array) -> Array:
+            return np.where(x < 0, x * alpha, x).astype(np.float32)
+
+        table = unary_table(meant, source.format, result, call.target)
         attributes["lut"] = call.sink.add_table("PRelu", table, result.exponents)
     elif slope.format.exponent > 0:
         raise QuantizationError(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from tinsmith.ops.base import ALL, Constraint, Cost, Operator, Precision, free_ports, move_ports
 from tinsmith.ops.call import Array, Call
 from tinsmith.ops.emit import Emit
@@ -30,7 +32,9 @@ def by_function(function: Runtime) -> Compute:
     """
 
     def compute(call: Call) -> Sequence[Array]:
-        return [from_real(call, function(call, real(call.arg(0))))]
+        with np.errstate(all="ignore"):
+            values = function(call, real(call.arg(0)))
+        return [from_real(call, values)]
 
     return by_table_or(compute)
 
@@ -72,7 +76,8 @@ def unary(
     Args:
         name: Its type.
         compute: What the runtime computes.
-        meant: The function of real numbers that the float network means, in float64; what int8 tables hold.
+        meant: The function of real numbers that the float network means, in float64. Int8 tables hold it rounded to
+            float32, as the float network computes it: -5 · 0.1 is a tie there, and in float64 it is not.
         emit: Where it is not the table of all inputs.
         tied: Whether the output keeps the input's exponent.
         types: Precisions the runtime has.
@@ -82,7 +87,7 @@ def unary(
     """
 
     def lower_default(call: Lowering) -> None:
-        lower_unary(call, lambda x: meant(call.node, x))
+        lower_unary(call, lambda x: meant(call.node, x).astype(np.float32))
 
     def ports(node: FloatNode, target: Target) -> Ports:
         return move_ports(node, target) if tied else free_ports(node, target)

@@ -22,7 +22,11 @@ def real(arg: Arg) -> Float32:
 
 def from_real(call: Call, values: Float32) -> Array:
     """Output 0 from real numbers: ``sat(R(f32(y · 2**-e_y)))``, or the float32 values themselves."""
-    return values if call.is_float else rounded(call, values * power(-call.out.exponent))
+    if call.is_float:
+        return values
+    with np.errstate(over="ignore"):
+        scaled = values * power(-call.out.exponent)
+    return rounded(call, scaled)
 
 
 def rounded(call: Call, scaled: FloatArray) -> Array:
