@@ -16,6 +16,7 @@ from tinsmith.ops.lowering import Lowering
 from tinsmith.ops.movers import (
     axis_in,
     axis_of,
+    bounded,
     constant_inputs,
     formats_agree,
     int64_input,
@@ -39,6 +40,7 @@ def _concat(call: Call) -> Sequence[Array]:
     """The inputs one after the other along `axis`."""
     axis = _concat_axis(call)
     parts = [call.arg(index).data for index in range(len(call.inputs))]
+    bounded(call, sum(part.size for part in parts))
     for index, part in enumerate(parts):
         same = part.ndim == parts[0].ndim and all(
             a == b for at, (a, b) in enumerate(zip(part.shape, parts[0].shape, strict=True)) if at != axis

@@ -30,9 +30,9 @@ def emit(e: Emit) -> None:
     slim = narrowed(e, found)
     if slim is not None:
         scaled = slim.filters.reshape(weights.shape) * spread(slim.scale, 4)
-        sums = convolution(e, e.x(0, "first"), scaled, slim.start)
+        sums = convolution(e, e.x(0, "first"), scaled, slim.start(quick=slim.quick))
         offset = spread(slim.offset, e.call.arg(0).data.ndim - 1)
-        e.give(finish(e, sums, slim.shifts, offset=offset), layout="first")
+        e.give(finish(e, sums, slim.shifts, quick=slim.quick, offset=offset), layout="first")
     elif depthwise:
         e.give(finish(e, _split(e, weights, found), found.shifts, wide=True), layout="first")
     else:
@@ -88,7 +88,7 @@ def _split(e: Emit, weights: Array, found: Plan) -> str:
         inputs = [(high, 8), (low, 0)]
         upper = (weights.astype(np.int64) + 128) >> 8
         parts = [(upper, 8), (weights - (upper << 8), 0)]
-    total = e.constant(spread(found.start, e.call.arg(0).data.ndim - 1), np.float64)
+    total = e.constant(spread(found.start(), e.call.arg(0).data.ndim - 1), np.float64)
     for tensor, weight_of_input in inputs:
         for part, weight_of_part in parts:
             if 128.0 * float(np.abs(part).sum(axis=(1, 2, 3)).max()) >= FLOAT32_EXACT:
@@ -114,7 +114,7 @@ def _unfolded(e: Emit, weights: Array, found: Plan) -> str:
         x = taps[0] if len(taps) == 1 else e.op("Concat", *taps, axis=2 if flat else 3)
     matrix = weights.transpose(2, 3, 1, 0).reshape(-1, len(weights)) * found.scale
     product = e.op("MatMul", e.op("Cast", x, to=11), e.constant(matrix, np.float64))
-    return str(e.op("Add", product, e.constant(found.start, np.float64)))
+    return str(e.op("Add", product, e.constant(found.start(), np.float64)))
 
 
 def _tap(e: Emit, x: str, tap: tuple[int, ...], size: tuple[int, ...]) -> str:

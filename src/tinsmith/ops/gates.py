@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 
-from tinsmith.ops import floatmath
 from tinsmith.ops.call import Array
-from tinsmith.ops.floatmath import Float32
+from tinsmith.ops.floatmath import Float32, sigmoid, tanh
 from tinsmith.ops.values import power
-from tinsmith.quant.rounding import Rounding, saturate
+from tinsmith.quant.rounding import Rounding, qrange
 from tinsmith.targets import Target
 
-GATE_BITS = 16
+GATE_LOW, GATE_HIGH = qrange(16)
 _SIGMOID_LIMIT, _TANH_LIMIT = np.float32(6.3), np.float32(3.5)
+_LARGEST_SHIFT = 40
+
+
+def rounded(v: Array, rounding: Rounding, low: int, high: int) -> Array:
+    """sat(R(v)) of finite floats as int64; clipped first, which is the same since the limits are whole numbers.
+
+    For float32, adding 0.5 in float32 is the same single rounding of the same exact sum that R does.
+    """
+    inside = np.minimum(np.maximum(v, v.dtype.type(low)), v.dtype.type(high))
+    whole = np.floor(inside + v.dtype.type(0.5)) if rounding is Rounding.HALF_UP else np.rint(inside)
+    integers: Array = whole.astype(np.int64)
+    return integers
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,30 +38,41 @@ class Dot:
     accumulator, which rows of 512 and more full-scale int16 products could saturate, is not modelled.
 
     Attributes:
-        weights: (rows, n) as float64.
-        shift: Gate exponent minus the exponents of vector and weights.
-        integer: Whether the sum is shifted in integers (vector unit) or scaled in float32.
+        columns: The weights, transposed: (n, rows) as float64.
+        scale: 2**-shift; shift is the gate exponent minus the exponents of vector and weights.
+        integer: Whether the sum is shifted in integers (vector unit) or scaled in float32. Shifts of such sums are
+            exact in float64, too.
         rounding: The target's rounding.
     """
 
-    weights: Array
-    shift: int
+    columns: Array
+    scale: float
     integer: bool
     rounding: Rounding
 
     @classmethod
     def of(cls, weights: Array, shift: int, target: Target) -> Dot:
-        """The dot product as the target runs it."""
+        """The dot product as the target runs it.
+
+        Args:
+            weights: (rows, n), int8 or int16.
+            shift: -40 … 40.
+            target: The chip.
+
+        Raises:
+            ValueError: The shift is beyond any use.
+        """
+        if abs(shift) > _LARGEST_SHIFT:
+            raise ValueError(f"a shift by {shift} between products and gates")
         block = target.vector_minimum[8 * weights.dtype.itemsize] if target.vector_minimum else None
         integer = target.simd and block is not None and weights.shape[1] % block == 0 and shift >= 0
-        return cls(weights.astype(np.float64), shift, integer, target.rounding)
+        return cls(np.ascontiguousarray(weights.T, dtype=np.float64), 2.0**-shift, integer, target.rounding)
 
     def __call__(self, vectors: Array) -> Array:
         """Integers (…, n) → (…, rows), int64 within int16."""
-        sums = vectors.astype(np.float64) @ self.weights.T
-        if self.integer:
-            return saturate(self.rounding.rshift(sums.astype(np.int64), self.shift), GATE_BITS)
-        return saturate(self.rounding.to_int(sums.astype(np.float32) * power(-self.shift)), GATE_BITS)
+        sums = vectors.astype(np.float64) @ self.columns
+        scaled = sums * self.scale if self.integer else sums.astype(np.float32) * np.float32(self.scale)
+        return rounded(scaled, self.rounding, GATE_LOW, GATE_HIGH)
 
 
 def float_dot(weights: Float32, vectors: Float32) -> Float32:
@@ -65,35 +88,28 @@ def float_dot(weights: Float32, vectors: Float32) -> Float32:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Gates:
-    """Sigmoid and tanh of integers in units of 2**exponent, by look-up; beyond the tables' ends they stay as they are.
+    """Sigmoid and tanh of integers in units of 2**exponent, by look-up: ``sigmoid[k]`` for k = -65536 … 65535.
 
-    Attributes:
-        sigmoids: Of 0, 1, 2 … units up to the first beyond 6.3.
-        tanhs: Of 0, 1, 2 … units up to the first beyond 3.5.
+    Negative k count from the end, as in Python.
     """
 
-    sigmoids: Float32
-    tanhs: Float32
-
-    def sigmoid(self, units: Array) -> Float32:
-        """σ[k], for negative k ``f32(1 - σ[-k])``."""
-        found = self.sigmoids[np.minimum(np.abs(units), len(self.sigmoids) - 1)]
-        result: Float32 = np.where(units < 0, np.float32(1) - found, found)
-        return result
-
-    def tanh(self, units: Array) -> Float32:
-        """τ[k], for negative k -τ[-k]."""
-        found = self.tanhs[np.minimum(np.abs(units), len(self.tanhs) - 1)]
-        result: Float32 = np.where(units < 0, -found, found)
-        return result
+    sigmoid: Float32
+    tanh: Float32
 
 
 @cache
 def gates_of(exponent: int) -> Gates:
-    """The tables for a gate exponent (-16 … 0)."""
+    """The tables for a gate exponent (-16 … 0).
 
-    def points(limit: np.float32) -> Float32:
+    The runtime's own tables hold 0, 1, 2 … units up to the first beyond 6.3 (sigmoid) and 3.5 (tanh), and everything
+    beyond is their last entry; negative numbers are ``f32(1 - σ[-k])`` and -τ[-k].
+    """
+
+    def positive(function: Callable[[Float32], Float32], limit: np.float32) -> Float32:
         last = int(limit / power(exponent)) + 1
-        return np.arange(last + 1).astype(np.float32) * power(exponent)
+        return function(np.arange(last + 1).astype(np.float32) * power(exponent))[np.minimum(np.arange(65537), last)]
 
-    return Gates(floatmath.sigmoid(points(_SIGMOID_LIMIT)), floatmath.tanh(points(_TANH_LIMIT)))
+    sigmoids, tanhs = positive(sigmoid, _SIGMOID_LIMIT), positive(tanh, _TANH_LIMIT)
+    return Gates(
+        np.concatenate([sigmoids[:-1], np.float32(1) - sigmoids[:0:-1]]), np.concatenate([tanhs[:-1], -tanhs[:0:-1]])
+    )

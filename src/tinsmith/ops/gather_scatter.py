@@ -11,7 +11,7 @@ from tinsmith.ops.call import Array, Call
 from tinsmith.ops.emit import Emit, NotExpressible
 from tinsmith.ops.floatnode import FloatNode
 from tinsmith.ops.lowering import Lowering, plain_attributes
-from tinsmith.ops.movers import axis_of, integers, refuse, same_format
+from tinsmith.ops.movers import axis_of, bounded, integers, refuse, same_format
 from tinsmith.ops.ports import ACTIVATION, RAW, Ports
 from tinsmith.quant.rounding import saturate
 from tinsmith.targets import Target
@@ -26,6 +26,7 @@ def _gather(call: Call) -> Sequence[Array]:
     axis = axis_of(call, call.attr("axis", 0), x.ndim)
     if integers(call, 1) and not -x.shape[axis] <= indices.min() <= indices.max() < x.shape[axis]:
         raise refuse(call, f"an index is outside axis {axis} of length {x.shape[axis]}.")
+    bounded(call, indices.size * (x.size // max(x.shape[axis], 1)))
     return [np.take(x, indices, axis=axis)]
 
 

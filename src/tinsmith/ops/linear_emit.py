@@ -31,7 +31,9 @@ def narrowed(e: Emit, found: Plan) -> Plan | None:
     return slim if slim.is_narrow() else None
 
 
-def finish(e: Emit, tensor: str, shifts: Ints, *, wide: bool = False, offset: Array | None = None) -> str:
+def finish(
+    e: Emit, tensor: str, shifts: Ints, *, wide: bool = False, quick: bool = False, offset: Array | None = None
+) -> str:
     """Saturation, activation and rounding of scaled sums that already hold bias and half step; a float32 carrier.
 
     Args:
@@ -39,6 +41,7 @@ def finish(e: Emit, tensor: str, shifts: Ints, *, wide: bool = False, offset: Ar
         tensor: The sums.
         shifts: What they were shifted by.
         wide: Whether they are float64.
+        quick: Whether rounding to even is right (`Plan.is_quick`).
         offset: What to add after rounding, shaped to broadcast.
     """
     relu, bits = is_relu(e.call), e.call.bits
@@ -47,7 +50,7 @@ def finish(e: Emit, tensor: str, shifts: Ints, *, wide: bool = False, offset: Ar
         return e.clipped(e.op("Add", e.op(step, tensor), e.constant(offset, np.float32)), bits, relu=relu)
     result = e.clipped(tensor, bits, relu=relu, wide=wide)
     if int(shifts.max(initial=0)) > 0:
-        result = e.op(step, result)
+        result = e.rounded_small(result) if quick else e.op(step, result)
     return str(e.op("Cast", result, to=1)) if wide else result
 
 
@@ -88,9 +91,11 @@ def product(e: Emit, matrices: Array) -> str:
         matrices = first.filters.T.reshape(matrices.shape)
     else:
         wide = not all(found.is_narrow() for found in plans)
+    quick = not wide and all(found.quick for found in (first, *plans[1:]))
+    start = first.start(quick=quick)
     dtype = np.float64 if wide else np.float32
     scaled = matrices * (first.scale if matrices.ndim > 1 else first.scale[0])
     sums = e.op("MatMul", e.op("Cast", x, to=11) if wide else x, e.constant(scaled, dtype))
-    if np.any(first.start):
-        sums = e.op("Add", sums, e.constant(first.start if matrices.ndim > 1 else first.start[0], dtype))
-    return finish(e, sums, first.shifts, wide=wide, offset=first.offset)
+    if np.any(start):
+        sums = e.op("Add", sums, e.constant(start if matrices.ndim > 1 else start[0], dtype))
+    return finish(e, sums, first.shifts, wide=wide, quick=quick, offset=first.offset)

@@ -46,14 +46,26 @@ class Plan:
         return np.ldexp(1.0, -self.shifts)
 
     @property
+    def quick(self) -> bool:
+        """Whether `Emit.rounded_small` rounds the scaled sums rightly, which is faster than rounding down.
+
+        Rounding to even needs nothing. Rounding half up becomes rounding to nearest without ties when half of the
+        sums' last place is added instead of half a step; that takes one more bit.
+        """
+        if np.any(self.offset):
+            return False
+        return self.rounding is Rounding.HALF_EVEN or 2 * self.largest() + 1 < FLOAT32_EXACT
+
+    @property
     def half(self) -> Ints:
         """What to add before rounding down; zeros where the target rounds to even."""
         half = np.where(self.shifts > 0, np.int64(1) << np.maximum(self.shifts - 1, 0), 0)
         return half if self.rounding is Rounding.HALF_UP else np.zeros_like(half)
 
-    @property
-    def start(self) -> NDArray[np.float64]:
-        """The scaled bias, rounding included."""
+    def start(self, *, quick: bool = False) -> NDArray[np.float64]:
+        """The scaled bias with what rounding down needs, or `Emit.rounded_small` where ``quick``."""
+        if quick and self.rounding is Rounding.HALF_UP:
+            return (self.bias + np.where(self.shifts > 0, 0.5, 0.0)) * self.scale
         return (self.bias + self.half) * self.scale
 
     def reach(self) -> tuple[Ints, Ints]:

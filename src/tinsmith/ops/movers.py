@@ -13,13 +13,23 @@ from tinsmith.ops.floatnode import FloatNode
 from tinsmith.ops.lowering import Lowering
 from tinsmith.targets import Target
 
-LARGEST_RESULT = 1 << 31
-"""Elements of the largest tensor any chip could hold; a file that asks for more is broken or hostile."""
+LARGEST_RESULT = 1 << 28
+"""Elements of a tensor that no chip can hold by far; a file that asks for more is broken or hostile."""
 
 
 def refuse(call: Call, reason: str, hint: str = "") -> ProgramError:
     """The error that says why this node cannot be computed."""
     return ProgramError(reason, subject=f"{call.node.op_type} {call.node.name!r}", hint=hint)
+
+
+def bounded(call: Call, count: int) -> None:
+    """Make sure of a result's size before there is one.
+
+    Raises:
+        ProgramError: ``count`` elements fit no chip.
+    """
+    if count > LARGEST_RESULT:
+        raise refuse(call, f"its result of {count} elements fits no chip.")
 
 
 def axis_of(call: Call, axis: int, rank: int) -> int:

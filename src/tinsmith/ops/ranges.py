@@ -59,8 +59,9 @@ def _range(builder: Builder, producers: Mapping[str, Step], tensor: str, outer: 
         return of(step.inputs[1])[0], of(step.inputs[2])[1]
     if step.op_type == "Relu":
         return 0.0, max(0.0, of(step.inputs[0])[1])
-    if step.op_type in _ROUND:
-        low, high = of(step.inputs[0])
+    rounds = step.inputs[0] if step.op_type in _ROUND else _rounded_by_addition(producers, step)
+    if rounds is not None:
+        low, high = of(rounds)
         return float(np.floor(low)), float(np.ceil(high))
     if step.op_type in _SAME or step.op_type == "Gather":
         return of(step.inputs[0])
@@ -68,3 +69,11 @@ def _range(builder: Builder, producers: Mapping[str, Step], tensor: str, outer: 
         parts = [of(name) for name in step.inputs]
         return min(low for low, _ in parts), max(high for _, high in parts)
     return outer
+
+
+def _rounded_by_addition(producers: Mapping[str, Step], step: Step) -> str | None:
+    """What ``step`` rounds where it takes back the constant that the step before it added; see `Emit.rounded_small`."""
+    before = producers.get(step.inputs[0])
+    if step.op_type != "Sub" or before is None or before.op_type != "Add" or before.inputs[1] != step.inputs[1]:
+        return None
+    return before.inputs[0]

@@ -15,6 +15,7 @@ from tinsmith.program import Value
 DEFAULT_GATE_EXPONENT = -8
 """What the runtime assumes where a file does not say."""
 GATE_EXPONENTS = range(-16, 1)
+LARGEST_EXPONENT = 60
 
 State = tuple[Array, Array]
 Step = Callable[[int, State], State]
@@ -99,9 +100,16 @@ class Recurrence:
 
     @property
     def state_exponents(self) -> tuple[int, int]:
-        """Exponents of Y and Y_h; where one is missing it has the other's."""
+        """Exponents of Y and Y_h; where one is missing it has the other's.
+
+        Raises:
+            ProgramError: One is beyond any use.
+        """
         y, last = self.output(0), self.output(1)
-        return (y or last or self.call.out).exponent, (last or y or self.call.out).exponent
+        found = (y or last or self.call.out).exponent, (last or y or self.call.out).exponent
+        if max(map(abs, found)) > LARGEST_EXPONENT:
+            raise refuse(self.call, f"the states have exponents {found}.")
+        return found
 
     def layers(self) -> list[Layer]:
         """The tensors, direction by direction.

@@ -9,12 +9,12 @@ import numpy as np
 from tinsmith.ops.base import Operator, Shape
 from tinsmith.ops.call import Array, Call
 from tinsmith.ops.floatmath import Float32, sigmoid, tanh
-from tinsmith.ops.gates import GATE_BITS, Dot, float_dot, gates_of
+from tinsmith.ops.gates import GATE_HIGH, GATE_LOW, Dot, float_dot, gates_of, rounded
 from tinsmith.ops.movers import refuse
 from tinsmith.ops.recurrence import Layer, Recurrence, State, Step
 from tinsmith.ops.recurrent_lower import CONSTRAINTS, cost, lower_gru, lower_lstm, recurrent_ports
 from tinsmith.ops.values import power
-from tinsmith.quant.rounding import saturate, wrap
+from tinsmith.quant.rounding import qrange, wrap
 
 _ONE = np.float32(1)
 
@@ -29,30 +29,30 @@ def _dots(node: Recurrence, layer: Layer) -> tuple[Dot, Dot]:
 
 def _wrapped(node: Recurrence, sums: Array) -> Array:
     """The sums as the int16 the runtime stores: without saturation."""
-    kept = wrap(sums, GATE_BITS)
+    kept = wrap(sums, 16)
     node.note_wraps(sums, kept)
     return kept
 
 
 def _stored(node: Recurrence, v: Float32) -> Array:
     """sat(R(v)) to the width of the hidden state."""
-    return saturate(node.call.target.rounding.to_int(v), 8 * node.call.arg(0).data.dtype.itemsize)
+    return rounded(v, node.call.target.rounding, *qrange(8 * node.call.arg(0).data.dtype.itemsize))
 
 
 def gru_cell(node: Recurrence, layer: Layer) -> Step:
     """One step of a GRU in integers (§1.4)."""
     product, recurrent = _dots(node, layer)
-    gates, h_size = gates_of(node.gate_exponent), node.hidden
+    gates, size, rounding = gates_of(node.gate_exponent), node.hidden, node.call.target.rounding
     unit = power(-node.state_exponents[0])
     inputs = _wrapped(node, product(node.x) + layer.wb)
 
     def step(t: int, state: State) -> State:
         h, a = state[0], inputs[t]
         b = _wrapped(node, recurrent(h) + layer.rb)
-        z = gates.sigmoid(a[:h_size] + b[:h_size])
-        r = gates.sigmoid(a[h_size : 2 * h_size] + b[h_size : 2 * h_size])
-        index = a[2 * h_size :].astype(np.float32) + r * b[2 * h_size :].astype(np.float32)
-        n = gates.tanh(node.call.target.rounding.to_int(index))
+        both = gates.sigmoid[a[: 2 * size] + b[: 2 * size]]
+        z, r = both[:size], both[size:]
+        index = a[2 * size :].astype(np.float32) + r * b[2 * size :].astype(np.float32)
+        n = gates.tanh[rounded(index, rounding, 2 * GATE_LOW, 2 * GATE_HIGH)]
         v = (_ONE - z) * n * unit + z * h.astype(np.float32)
         return _stored(node, v), state[1]
 
@@ -60,21 +60,18 @@ def gru_cell(node: Recurrence, layer: Layer) -> Step:
 
 
 def lstm_cell(node: Recurrence, layer: Layer) -> Step:
-    """One step of an LSTM in integers (§1.5)."""
+    """One step of an LSTM in integers (§1.5). The cell before it wraps is far below four times its range."""
     product, recurrent = _dots(node, layer)
     gates, rounding = gates_of(node.gate_exponent), node.call.target.rounding
-    cell = node.output(2)
-    unit_h = power(-node.state_exponents[0])
-    unit_c = power(-(cell.exponent if cell is not None else node.gate_exponent))
+    size, unit_h, unit_c = node.hidden, power(-node.state_exponents[0]), power(-node.gate_exponent)
     inputs, bias = product(node.x), layer.wb + layer.rb
 
     def step(t: int, state: State) -> State:
         a = _wrapped(node, inputs[t] + recurrent(state[0]) + bias)
-        i, o, f, g = np.split(a, 4)
-        kept = gates.sigmoid(f) * state[1].astype(np.float32)
-        v = kept + gates.sigmoid(i) * gates.tanh(g) * unit_c
-        c = _wrapped(node, rounding.to_int(v))
-        return _stored(node, gates.sigmoid(o) * gates.tanh(c) * unit_h), c
+        i, o, f = gates.sigmoid[a[: 3 * size]].reshape(3, size)
+        v = f * state[1].astype(np.float32) + i * gates.tanh[a[3 * size :]] * unit_c
+        c = _wrapped(node, rounded(v, rounding, 4 * GATE_LOW, 4 * GATE_HIGH))
+        return _stored(node, o * gates.tanh[c] * unit_h), c
 
     return step
 
@@ -118,6 +115,9 @@ def _lstm(call: Call) -> Sequence[Array]:
     if call.attr("input_forget", 0):
         raise refuse(call, "the runtime has no LSTM with input_forget.")
     node = Recurrence(call, 4)
+    cell = node.output(2)
+    if not node.is_float and cell is not None and cell.exponent != node.gate_exponent:
+        raise refuse(call, f"Y_c has exponent {cell.exponent}, and must have the gate exponent {node.gate_exponent}.")
     return _run(node, float_lstm_cell if node.is_float else lstm_cell)
 
 
@@ -163,7 +163,7 @@ def _cell_agrees(call: Call) -> str | None:
     node = Recurrence(call, 4)
     if node.is_float:
         return None
-    found = {"the bias": call.optional(3), "the initial cell": call.optional(6), "Y_c": node.output(2)}
+    found = {"the bias": call.optional(3), "the initial cell": call.optional(6)}
     for name, part in found.items():
         if part is not None and part.exponent != node.gate_exponent:
             return f"{name} has exponent {part.exponent}, needed is the gate exponent {node.gate_exponent}."

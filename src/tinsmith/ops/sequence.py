@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,7 +13,7 @@ from tinsmith.ops.emit import Emit
 from tinsmith.ops.floatnode import FloatNode
 from tinsmith.ops.layouts import moved_axis, passive
 from tinsmith.ops.lowering import Lowering
-from tinsmith.ops.movers import axis_of, constant_inputs, integers, known_inputs, refuse, same_format
+from tinsmith.ops.movers import axis_of, bounded, constant_inputs, integers, known_inputs, refuse, same_format
 from tinsmith.targets import Target
 
 
@@ -63,13 +64,16 @@ def _frames(call: Call) -> tuple[int, int]:
 
 def _cached_shape(call: Call) -> Sequence[Shape]:
     (axis, kept), shape = _frames(call), call.arg(0).data.shape
-    return [(*shape[:axis], shape[axis] + kept, *shape[axis + 1 :])]
+    result = (*shape[:axis], shape[axis] + kept, *shape[axis + 1 :])
+    bounded(call, math.prod(result))
+    return [result]
 
 
 def _cache(call: Call) -> Sequence[Array]:
     """The frames remembered, then x; the last `window_size` - 1 frames of both are remembered. Zeros at the start."""
     x = call.arg(0).data
     axis, kept = _frames(call)
+    _cached_shape(call)
     if any(size != 1 for size in x.shape[:axis]):
         raise refuse(call, f"dimensions before frame axis {axis} must be 1, the tensor is {list(x.shape)}.")
     key = call.node.name or call.out.name

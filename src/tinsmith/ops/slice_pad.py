@@ -16,9 +16,9 @@ from tinsmith.ops.floatnode import FloatNode
 from tinsmith.ops.layouts import moved_axis, passive
 from tinsmith.ops.lowering import Lowering
 from tinsmith.ops.movers import (
-    LARGEST_RESULT,
     axes_of,
     axis_in,
+    bounded,
     constant_inputs,
     int64_input,
     integers,
@@ -135,8 +135,7 @@ def padding(call: Call) -> tuple[tuple[int, int], ...]:
     found = [(0, 0)] * len(shape)
     for at, axis in enumerate(axes):
         found[axis] = (pads[at], pads[at + len(axes)])
-    if math.prod(size + sum(pair) for size, pair in zip(shape, found, strict=True)) > LARGEST_RESULT:
-        raise refuse(call, f"pads {list(pads)} make a tensor that fits no chip.")
+    bounded(call, math.prod(size + sum(pair) for size, pair in zip(shape, found, strict=True)))
     return tuple(found)
 
 

@@ -23,6 +23,8 @@ from tinsmith.targets import Target
 LARGEST_EXPONENT = -1
 """expf(127 · 2^e) stays finite up to here, and int8 has no maximum subtracted."""
 
+_FAR_EXPONENT = 60
+
 
 def _axis(call: Call) -> int:
     return axis_of(call, call.attr("axis", -1), call.arg(0).data.ndim)
@@ -37,10 +39,10 @@ def running_sum(terms: Float32, axis: int) -> Float32:
 
 def _shifted(call: Call, axis: int) -> Float32:
     """Real numbers; beyond int8, less the largest of each row."""
-    x = real(call.arg(0))
-    if call.arg(0).data.dtype == np.int8 or not x.size:
-        return x
     with np.errstate(all="ignore"):
+        x = real(call.arg(0))
+        if call.arg(0).data.dtype == np.int8 or not x.size:
+            return x
         lowered: Float32 = x - x.max(axis=axis, keepdims=True)
     return lowered
 
@@ -73,6 +75,8 @@ def _emit_softmax(emit: Emit) -> None:
     """
     call, layout = emit.call, common_layout(emit)
     source, shape = call.arg(0), placed_shape(emit, 0, layout)
+    if abs(source.exponent) > _FAR_EXPONENT:
+        raise NotExpressible(f"an exponent of {source.exponent}")
     axis = axis_in(layout, _axis(call), len(shape))
     x = emit.x(0, layout)
     match source.data.dtype:

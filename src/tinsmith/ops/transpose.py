@@ -37,6 +37,9 @@ def _emit_transpose(emit: Emit) -> None:
     """Where the tensor has its channels in second place, a Transpose may be nothing but another name for it."""
     perm = perm_of(emit.call)
     rank = len(perm)
+    if perm == identity(rank):
+        _emit_identity(emit)
+        return
     if rank < 3 or common_layout(emit) == "file":
         emit.give(emit.op("Transpose", emit.x(0), perm=perm))
         return
