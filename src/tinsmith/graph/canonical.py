@@ -11,7 +11,7 @@ from tinsmith.graph.float32 import to_float32
 from tinsmith.graph.freeze import freeze
 from tinsmith.graph.opset import to_opset
 from tinsmith.graph.prepare import check_outputs, name_nodes, prepare, refuse_infinity, refuse_nan, refuse_subgraphs
-from tinsmith.graph.shapes import infer, refuse_empty, settle
+from tinsmith.graph.shapes import refuse_empty, settle
 
 
 def canonicalize(
@@ -54,7 +54,6 @@ def canonicalize(
     check_outputs(result.graph)
     name_nodes(result.graph)
     passes.run(result.graph)
-    infer(result)
     check_outputs(result.graph)
     refuse_empty(result.graph)
     refuse_infinity(result.graph)

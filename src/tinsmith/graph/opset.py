@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import onnx
@@ -11,7 +11,7 @@ import onnx_ir as ir
 import onnx_ir.passes.common as common
 
 from tinsmith.errors import ModelError
-from tinsmith.graph.edit import get_int, swap
+from tinsmith.graph.edit import constant, get_int, input_of, set_attributes, swap
 
 OPSET = 24
 """The version all later stages speak: the newest with Swish that ONNX Runtime runs."""
@@ -54,6 +54,7 @@ def _convert(model: ir.Model, version: int) -> None:
         # Some conversions depend on shapes (Softmax before 13).
         common.ShapeInferencePass(check_type=False, strict_mode=False)(model)
         messages.clear()
+        resizes = [(node.name, node.outputs[0].name) for node in model.graph if node.op_type in ("Upsample", "Resize")]
         names = [value.name for value in model.graph.inputs], [value.name for value in model.graph.outputs]
         try:
             version_converter.convert_version(model, OPSET, fallback=True)
@@ -69,6 +70,26 @@ def _convert(model: ir.Model, version: int) -> None:
         )
     if names != ([value.name for value in model.graph.inputs], [value.name for value in model.graph.outputs]):
         raise ModelError(f"the conversion from ONNX opset {version} lost inputs or outputs.")
+    if version < 11:
+        _restore_resizes(model.graph, resizes)
+
+
+def _restore_resizes(graph: ir.Graph, old: Sequence[tuple[str | None, str | None]]) -> None:
+    """Repairs resizes from before opset 11: the converter renames them, and forgets what their modes, then fixed, were.
+
+    Args:
+        graph: The converted graph.
+        old: Names of the Upsample and Resize nodes and of their results before the conversion, in the same order.
+    """
+    resizes = [node for node in graph if node.op_type == "Resize"]
+    for node, (name, output) in zip(resizes, old, strict=True):
+        node.name = name
+        if not node.outputs[0].is_graph_output():
+            node.outputs[0].name = output
+        scales = constant(input_of(node, 2))
+        shrinks = scales is not None and scales.size and scales.max() <= 1 and scales.min() < 1
+        modes = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "ceil" if shrinks else "floor"}
+        set_attributes(node, modes)
 
 
 def _first_line(text: str) -> str:
@@ -79,12 +100,15 @@ def _first_line(text: str) -> str:
 def _relabel(model: ir.Model, version: int) -> None:
     """Takes a newer model for one of opset 24 where all its operators are the same but for further element types."""
     for node in model.graph.all_nodes():
-        if not _is_old(node, _schema(node.op_type, version), _schema(node.op_type, OPSET)):
+        old = _schema(node.op_type, OPSET)
+        if old is None or not _is_old(node, _schema(node.op_type, version), old):
             raise ModelError(
                 f"{node.op_type} of ONNX opset {version} is not what it was in opset {OPSET}.",
                 subject=repr(node.name),
                 hint=f"Export the model with opset {OPSET}.",
             )
+        for name in [name for name in node.attributes if name not in old.attributes]:
+            node.attributes.pop(name)
     model.opset_imports[""] = OPSET
 
 
@@ -95,9 +119,9 @@ def _schema(op_type: str, version: int) -> onnx.defs.OpSchema | None:
         return None
 
 
-def _is_old(node: ir.Node, new: onnx.defs.OpSchema | None, old: onnx.defs.OpSchema | None) -> bool:
+def _is_old(node: ir.Node, new: onnx.defs.OpSchema | None, old: onnx.defs.OpSchema) -> bool:
     """Whether a node means the same by both definitions: it leaves what is new in the newer one to its default."""
-    if new is None or old is None:
+    if new is None:
         return False
     ports = [(port.name, port.option) for side in ("inputs", "outputs") for port in getattr(old, side)]
     same = ports == [(port.name, port.option) for side in ("inputs", "outputs") for port in getattr(new, side)]

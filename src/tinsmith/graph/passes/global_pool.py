@@ -13,7 +13,9 @@ import onnx_ir as ir
 from tinsmith.graph.edit import (
     discard,
     each,
+    fresh,
     get_int,
+    graph_of,
     input_of,
     insert,
     integers,
@@ -62,11 +64,14 @@ def _pool(node: ir.Node) -> bool:
     spatial = tuple(range(2, len(shape)))
     if not is_float(source) or _axes(node) != spatial or not (len(shape) == 4 or (len(shape) == 3 and _is_map(source))):
         return False
-    pooled = shape[:2] + (1,) * len(spatial)
     if get_int(node, "keepdims", 1):
         swap(node, "GlobalAveragePool", [source])
-    else:
-        swap(node, "Flatten", [insert(node, "GlobalAveragePool", [source], pooled, name=f"{node.name}")], {"axis": 1})
+        return True
+    pooled = insert(node, "GlobalAveragePool", [source], shape[:2] + (1,) * len(spatial), name=f"{node.name}.pooled")
+    flat, pool = swap(node, "Flatten", [pooled], {"axis": 1}), producer(pooled)
+    assert pool is not None
+    # What computes keeps the user's name.
+    flat.name, pool.name = fresh(graph_of(flat), f"{flat.name}.flat"), flat.name
     return True
 
 

@@ -2,7 +2,7 @@
 
 All four keep the elements in their order, so that only the last shape counts. A chain that ends in the shape it began
 with disappears (`no_ops`). A single Flatten, Squeeze or Unsqueeze stays what it is. Transposes that move nothing but
-dimensions of one element keep the order too and become Reshapes.
+dimensions of one element keep the order too and become Reshapes, and so do Gathers of all elements in order.
 """
 
 from __future__ import annotations
@@ -10,14 +10,29 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from tinsmith.graph.edit import add_constant, each, get_ints, graph_of, only_user, present, producer, shape_of, swap
+from tinsmith.graph.edit import (
+    add_constant,
+    constant,
+    each,
+    get_int,
+    get_ints,
+    graph_of,
+    input_of,
+    only_user,
+    present,
+    producer,
+    shape_of,
+    swap,
+)
 
 _KINDS = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
 
 
 def apply(graph: ir.Graph) -> bool:
     """Runs the pass; tells whether anything changed."""
-    return each(graph, ("Transpose",), _transpose) | each(graph, _KINDS, _merge)
+    changed = each(graph, ("Transpose",), _transpose)
+    changed |= each(graph, ("Gather",), _gather)
+    return changed | each(graph, _KINDS, _merge)
 
 
 def _merge(node: ir.Node) -> bool:
@@ -32,6 +47,15 @@ def _merge(node: ir.Node) -> bool:
 def _transpose(node: ir.Node) -> bool:
     source = present(node, 0)
     if not keeps_order(shape_of(source), get_ints(node, "perm", ())):
+        return False
+    reshape(node, source)
+    return True
+
+
+def _gather(node: ir.Node) -> bool:
+    source, indices = present(node, 0), constant(input_of(node, 1))
+    size = shape_of(source)[get_int(node, "axis", 0)]
+    if indices is None or indices.size != size or indices.reshape(-1).tolist() != list(range(size)):
         return False
     reshape(node, source)
     return True
