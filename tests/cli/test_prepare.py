@@ -122,6 +122,15 @@ def test_a_folder_of_images(workshop: Workshop, tmp_path: Path) -> None:
     assert (tmp_path / "out/model.espdl").exists()
 
 
+def test_an_array_of_an_archive(workshop: Workshop, tmp_path: Path) -> None:
+    np.savez(tmp_path / "d.npz", X=np.load(workshop.calibration), y=np.zeros(16, int))
+    common = ("quantize", workshop.model, "-o", tmp_path / "out", "--data")
+    ok(*common, f"{tmp_path}/d.npz:X")
+    assert package.read(tmp_path / "out/model.espdl").nodes == package.read(workshop.espdl).nodes
+    assert "d.npz: holds no array 'Z'. It holds ['X', 'y']." in error(*common, f"{tmp_path}/d.npz:Z")
+    assert "['X', 'y']" in error(*common, tmp_path / "d.npz")
+
+
 def test_runtime_limits_are_notes(tmp_path: Path) -> None:
     from onnx import TensorProto, helper, numpy_helper
 
@@ -177,7 +186,9 @@ def test_failures(workshop: Workshop, tmp_path: Path, options: tuple[str, ...], 
 
 def test_missing_files(workshop: Workshop, tmp_path: Path) -> None:
     assert "does not exist" in error("quantize", tmp_path / "no.onnx", "--data", workshop.calibration, "-o", tmp_path)
-    assert "does not exist" in error("quantize", workshop.model, "--data", tmp_path / "no.npy", "-o", tmp_path)
+    for name in ("no.npy", "no.npz:X"):
+        message = error("quantize", workshop.model, "--data", tmp_path / name, "-o", tmp_path)
+        assert f"there is no file or folder '{tmp_path / name}'" in message
     assert "Missing option" in error("quantize", workshop.model, "--data", workshop.calibration)
 
 

@@ -40,8 +40,19 @@ def npy_reader(path: Path, specs: Sequence[InputSpec]) -> Reader:
     return _reader({specs[0].name: _header(str(path), lambda: path.open("rb"))}, specs, path)
 
 
-def npz_reader(path: Path, specs: Sequence[InputSpec]) -> Reader:
+def split_key(text: str) -> tuple[str, str | None]:
+    """``data.npz:key``, an array in an archive, as path and key; any other path without a key."""
+    before, found, key = text.rpartition(".npz:")
+    return (f"{before}.npz", key) if found else (text, None)
+
+
+def npz_reader(path: Path, specs: Sequence[InputSpec], key: str | None = None) -> Reader:
     """A ``.npz`` file with one array per input, by name; for a single input the only array may have any name.
+
+    Args:
+        path: The file.
+        specs: The model's inputs.
+        key: The array of a single input, where the file holds others too.
 
     Raises:
         DataError: The file is damaged, or not what the model takes.
@@ -52,11 +63,21 @@ def npz_reader(path: Path, specs: Sequence[InputSpec]) -> Reader:
     except (OSError, zipfile.BadZipFile) as error:
         raise DataError(f"cannot be read: {error}.", subject=str(path)) from error
     names = [spec.name for spec in specs]
-    if len(members) == len(names) == 1:
+    if key is not None:
+        members = {names[0]: _member(members, key, names, path)}
+    elif len(members) == len(names) == 1:
         members = {names[0]: next(iter(members.values()))}
     check_names(members, names, str(path))
     stored = {name: _header(f"{path}[{members[name]}]", _member_opener(path, members[name])) for name in names}
     return _reader(stored, specs, path)
+
+
+def _member(members: dict[str, str], key: str, names: Sequence[str], path: Path) -> str:
+    if len(names) != 1:
+        raise DataError(f"names one array, the model has the inputs {list(names)}.", subject=f"{path}:{key}")
+    if key not in members:
+        raise DataError(f"holds no array {key!r}.", subject=str(path), hint=f"It holds {list(members)}.")
+    return members[key]
 
 
 def _member_opener(path: Path, member: str) -> Callable[[], IO[bytes]]:

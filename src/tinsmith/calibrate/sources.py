@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tinsmith.calibrate.files import npy_reader, npz_reader
+from tinsmith.calibrate.files import npy_reader, npz_reader, split_key
 from tinsmith.calibrate.images import image_reader
 from tinsmith.calibrate.inputs import LAYOUTS, Array, InputSpec, Preparation
 from tinsmith.calibrate.records import Reader, arrays_reader, iterable_reader
@@ -96,7 +96,8 @@ def open_data(
     Args:
         data: One of
 
-            * a path: ``.npy`` (one input), ``.npz`` (an array per input, by name), or a folder of images,
+            * a path: ``.npy`` (one input), ``.npz`` (an array per input, by name; ``data.npz:key`` for
+              one of several), or a folder of images,
             * an array, or a dict of arrays by input name, samples along the first axis,
             * an iterable of samples or batches (a list, a DataLoader, a generator), or a dataset with ``__getitem__``
               and ``__len__``; each item an array, a dict by input name, or a tuple of inputs with or without a label,
@@ -157,13 +158,15 @@ def _path(data: Any) -> Path | None:
 
 
 def _file_reader(path: Path, inputs: Sequence[InputSpec]) -> Reader:
+    text, key = (str(path), None) if path.exists() else split_key(str(path))
+    path = Path(text)
     if not path.exists():
         raise DataError("there is no such file or folder.", subject=str(path))
     suffix = path.suffix.lower()
     if suffix == ".npy":
         return npy_reader(path, inputs)
     if suffix == ".npz":
-        return npz_reader(path, inputs)
+        return npz_reader(path, inputs, key)
     hint = "Give .npy, .npz or a folder of images."
     raise DataError(f"files ending in {suffix!r} are not read.", subject=str(path), hint=hint)
 

@@ -11,7 +11,7 @@ from tinsmith.cli.group import DIFFERENT
 from tinsmith.cli.options import (
     common_options,
     data_options,
-    existing,
+    data_path,
     existing_file,
     saturation_option,
     target_option,
@@ -95,14 +95,16 @@ def _compare(program: Program, outputs: dict[str, Array]) -> None:
 
 @click.command("eval")
 @click.argument("file", type=existing_file)
-@click.option("--data", type=existing, required=True, help="Samples: .npy, .npz or a folder of images.")
+@click.option(
+    "--data", type=data_path, required=True, metavar="PATH", help="Samples: .npy, .npz[:KEY] or a folder of images."
+)
 @click.option("--labels", metavar="PATH", help="Class indices: .npy, .npz[:KEY], or .csv with columns file, label.")
 @click.option("--float", "float_model", type=existing_file, metavar="MODEL", help="The float model, to compare with.")
 @target_option
 @data_options
 @saturation_option
 @common_options
-def eval_command(file: Path, data: Path, labels: str | None, float_model: Path | None, **options: Any) -> None:
+def eval_command(file: Path, data: str, labels: str | None, float_model: Path | None, **options: Any) -> None:
     """Measure accuracy, and closeness to the float model.
 
     Accuracy needs --labels; agreement, SNR and cosine of each output need --float.

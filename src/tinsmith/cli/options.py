@@ -12,10 +12,17 @@ from tinsmith.cli.group import traceback_option
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-existing = click.Path(exists=True, path_type=Path)
 existing_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 written_file = click.Path(dir_okay=False, path_type=Path)
 written_folder = click.Path(file_okay=False, path_type=Path)
+
+
+def data_path(text: str) -> str:
+    """A file, a folder, or ``file.npz:key``; it is there."""
+    before, found, _ = text.rpartition(".npz:")
+    if not Path(f"{before}.npz" if found else text).expanduser().exists():
+        raise click.BadParameter(f"there is no file or folder {text!r}.")
+    return text
 
 
 def shape(text: str) -> tuple[str, tuple[int, ...]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tinsmith.cli.options import common_options, data_options, existing, existing_file, names, shape, written_folder
+from tinsmith.cli.options import common_options, data_options, data_path, existing_file, names, shape, written_folder
 
 if TYPE_CHECKING:
     from tinsmith.recipe import Recipe
@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
 @click.command("quantize")
 @click.argument("model", type=existing_file)
-@click.option("--data", type=existing, required=True, help="Calibration data: .npy, .npz or a folder of images.")
+@click.option(
+    "--data",
+    type=data_path,
+    required=True,
+    metavar="PATH",
+    help="Calibration data: .npy, .npz[:KEY], folder of images.",
+)
 @click.option("--target", metavar="CHIP", help="The chip, see `tinsmith targets`.  [default: esp32s3]")
 @click.option("--bits", type=click.Choice(["8", "16"]), help="Width of weights and activations.  [default: 8]")
 @click.option("--int16", multiple=True, metavar="REGEX", help="Layers whose name it matches run in int16. Repeatable.")
@@ -42,7 +48,7 @@ if TYPE_CHECKING:
 @common_options
 def quantize_command(
     model: Path,
-    data: Path,
+    data: str,
     folder: Path,
     name: str,
     bits: str | None,

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinsmith.calibrate.files import split_key
 from tinsmith.errors import DataError
 
 Labels = NDArray[np.int64]
@@ -34,7 +35,8 @@ def read_labels(labels: Any, images: Sequence[Path] | None = None) -> Labels:
     """
     if not isinstance(labels, (str, Path)):
         return _indices(np.asarray(labels), "labels")
-    path, key = _split(str(labels))
+    text, key = split_key(str(labels))
+    path = Path(text).expanduser()
     if not path.is_file():
         raise DataError("there is no such file.", subject=str(path))
     suffix = path.suffix.lower()
@@ -45,12 +47,6 @@ def read_labels(labels: Any, images: Sequence[Path] | None = None) -> Labels:
     if suffix == ".npy":
         return _indices(_load(path), str(path))
     raise DataError(f"files ending in {suffix!r} hold no labels.", subject=str(path), hint="Give .npy, .npz or .csv.")
-
-
-def _split(text: str) -> tuple[Path, str | None]:
-    """``labels.npz:key`` in its parts."""
-    before, found, key = text.rpartition(".npz:")
-    return (Path(f"{before}.npz" if found else text).expanduser(), key if found else None)
 
 
 def _load(path: Path) -> Any:
