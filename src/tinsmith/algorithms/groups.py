@@ -148,15 +148,22 @@ class _Grouping:
         for index, operand in enumerate(node.inputs):
             if operand is None or ports.inputs[index].kind not in (Kind.ACTIVATION, Kind.WEIGHT):
                 continue
+            if operand.const is None and operand.name not in self.parent:
+                self._float_born(operand, ports.inputs[index].bits or width)
             if index in ports.tied:
                 self._tie(node, index, operand, outputs[0], moves=len(ports.tied) == 1)
-            elif operand.const is None and operand.name in self.parent:
+            elif operand.const is None:
                 self._read(node, index, operand, ports.inputs[index].bits or width)
+
+    def _float_born(self, operand: Operand, width: int) -> None:
+        """A value computed in float that is quantized where it is read; it can take any exponent there."""
+        self._new(operand.name, width)
+        self.free.add(operand.name)
 
     def _tie(self, node: FloatNode, index: int, operand: Operand, output: str, *, moves: bool) -> None:
         if operand.const is not None:
             self.tied_constants.append((output, operand))
-        elif operand.name in self.parent:
+        else:
             same_width = self.width[operand.name] == self.width[output]
             joins = self.uses[operand.name] == 1 and operand.name in self.free
             if same_width and (moves or joins):

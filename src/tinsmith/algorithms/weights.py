@@ -13,7 +13,7 @@ from tinsmith.calibrate.constants import fill_dead
 from tinsmith.ops.floatnode import FloatNode
 from tinsmith.ops.ports import Kind, Ports
 from tinsmith.quant.rounding import qrange
-from tinsmith.targets import Target
+from tinsmith.targets import Saturation, Target
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,6 +26,8 @@ class Weights:
         axis: Channel axis, None where the target has one exponent per tensor.
         exponents: (channels,) or (1,): the exponents of least error; dead channels have their neighbours'.
         bias: |bias| per channel (or its maximum), float64, shape of `exponents`; zeros where there is none.
+        sums: Σ|w| per channel (or its maximum), likewise.
+        products: How many products one accumulator adds up.
         bits: Width of the weights.
     """
 
@@ -34,16 +36,28 @@ class Weights:
     axis: int | None
     exponents: NDArray[np.int64]
     bias: NDArray[np.float64]
+    sums: NDArray[np.float64]
+    products: int
     bits: int
 
     def fitted(self, input_exponent: int, target: Target) -> NDArray[np.int64]:
-        """The exponents, raised where the bias at ``input_exponent + e_w`` would not fit its width."""
-        room = float(2 ** (target.linear[self.bits].bias_bits - 1) - 1)
-        with np.errstate(divide="ignore"):
-            needed = np.ceil(np.log2(self.bias / (room - 1)))
-        needed = np.where(self.bias > 0, needed, -np.inf)
-        least = np.maximum(self.exponents + input_exponent, needed)
-        return np.asarray(least - input_exponent, dtype=np.int64)
+        """The exponents, raised where the accumulator would not hold the bias at ``input_exponent + e_w``.
+
+        An accumulator that wraps must hold the bias and the largest sum of products together. One that saturates keeps
+        a quarter of its range for the products.
+        """
+        unit = target.linear[self.bits]
+        full = float(2 ** (unit.bias_bits - 1) - 1)
+        saturates = unit.vector.saturation is not Saturation.NEVER
+        exponents = self.exponents.copy()
+        while True:
+            bias = np.ldexp(self.bias, -(exponents + input_exponent)) + 0.5
+            # Rounding moves each weight by at most half a step.
+            products = np.ldexp(np.ldexp(self.sums, -exponents) + self.products / 2, self.bits - 1)
+            taken = np.where(self.bias > 0, bias * 4 / 3, 0.0) if saturates else bias + products
+            if not np.any(taken > full):
+                return exponents
+            exponents = np.where(taken > full, exponents + 1, exponents)
 
 
 def weights_of(node: FloatNode, ports: Ports, target: Target, bits: int) -> Weights | None:
@@ -52,7 +66,13 @@ def weights_of(node: FloatNode, ports: Ports, target: Target, bits: int) -> Weig
         if port.kind is Kind.WEIGHT and operand is not None and operand.const is not None:
             axis = port.axis if target.per_channel else None
             exponents = least_error(operand.const, axis, bits)
-            return Weights(node, index, axis, exponents, _bias(node, ports, len(exponents)), bits)
+            heavy = np.abs(operand.const.astype(np.float64))
+            sums = _sums(heavy, port.axis)
+            per_channel = sums if axis is not None else sums.max(initial=0.0, keepdims=True)
+            products = max(1, operand.const.size // max(1, len(sums)))
+            return Weights(
+                node, index, axis, exponents, _bias(node, ports, len(exponents)), per_channel, products, bits
+            )
     return None
 
 
@@ -87,6 +107,20 @@ def _row_errors(rows: NDArray[np.float32], exponents: NDArray[np.int64], bits: i
     squares = np.einsum("ij,ij->i", steps, steps, dtype=np.float64)
     result: NDArray[np.float64] = np.ldexp(squares, 2 * exponents.astype(np.int32))
     return result
+
+
+def _sums(magnitudes: NDArray[np.float64], axis: int | None) -> NDArray[np.float64]:
+    """Σ|w| of each accumulator: per channel along ``axis``, or per column where a MatMul has no channel axis."""
+    if axis is not None:
+        rows = np.moveaxis(magnitudes, axis, 0).reshape(magnitudes.shape[axis], -1)
+    else:
+        rows = (
+            np.moveaxis(magnitudes, -2, -1).reshape(-1, magnitudes.shape[-2])
+            if magnitudes.ndim > 1
+            else magnitudes[None]
+        )
+    sums: NDArray[np.float64] = rows.sum(axis=1)
+    return sums
 
 
 def _bias(node: FloatNode, ports: Ports, channels: int) -> NDArray[np.float64]:
