@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -63,6 +64,16 @@ def test_gather_outside_the_tensor(indices: list[int]) -> None:
     assert "outside the dimension" in objections(float_node("Gather", [(3, 2), np.int64(indices)], (1, 2)), S3)[0]
 
 
+def test_results_no_chip_could_hold() -> None:
+    x = np.zeros((1, 1 << 15), np.int8)
+    with pytest.raises(ProgramError, match="fits no chip"):
+        interpret(program_of("Gather", [x, np.zeros(1 << 14, np.int64)], {}), {"x0": x}, S3)
+    program = program_of("Concat", [x], {"axis": 0})
+    many = replace(program, nodes=(replace(program.nodes[0], inputs=("x0",) * 8193),))
+    with pytest.raises(ProgramError, match="fits no chip"):
+        interpret(many, {"x0": x}, S3)
+
+
 def test_negative_indices_break_a_rule() -> None:
     x = np.zeros((3, 2), np.int8)
     message = "negative indices make the chip read outside the tensor."
@@ -85,6 +96,16 @@ def test_lowered_indices_keep_their_name() -> None:
     lowered = same_as_onnx("Gather", [np.arange(6, dtype=np.float32).reshape(3, 2), np.int64([[2, 0]])], {}, P4)
     assert types_of(lowered) == ["Gather"]
     assert list(lowered.program.constants) == ["x1"]
+
+
+def test_narrow_indices_become_int64() -> None:
+    x = np.arange(6, dtype=np.float32).reshape(3, 2)
+    lowered = same_as_onnx("Gather", [x, np.array([2, 0], np.int32)], {}, P4)
+    assert lowered.program.constants["node_indices"].data.dtype == np.int64
+    computed = float_node("Gather", [(3, 2), (2,)], (2, 2))
+    assert "Cast them in the model" in objections(computed, S3)[0]
+    with pytest.raises(ProgramError, match="input 1 holds int32, and must hold int64"):
+        interpret(program_of("Gather", [x.astype(np.int8), np.array([2, 0], np.int32)], {}), {"x0": x}, S3)
 
 
 REDUCTIONS = ("none", "add", "mul", "max", "min")

@@ -17,6 +17,7 @@ from tinsmith.errors import ProgramError
 from tinsmith.program import Program, Tensor
 from tinsmith.simulator.compiled import NodePart, compile_program
 from tinsmith.simulator.interpreter import interpret
+from tinsmith.simulator.legality import violations
 from tinsmith.simulator.shapes import infer_shapes
 from tinsmith.targets import Target
 
@@ -185,6 +186,19 @@ def test_shapes_without_computing() -> None:
     x = np.zeros((2, 3), np.int8)
     for op_type in ("LayerNormalization", "LpNormalization"):
         assert infer_shapes(program_of(op_type, [x], {}), S3)["y0"] == (2, 3)
+
+
+def test_types_of_the_weights() -> None:
+    x = np.zeros((2, 4), np.int8)
+    found = [
+        violations(program_of(op_type, [x, np.ones(4, dtype)], {}), S3)
+        for op_type, dtype in (("RMSNormalization", np.int8), ("LayerNormalization", np.int16))
+    ]
+    assert [message for (message,) in found] == [
+        "RMSNormalization 'node': the weight is int8, and the runtime reads it as float32.",
+        "LayerNormalization 'node': input 1 is int16, and the runtime reads it as int8, like the input.",
+    ]
+    assert violations(program_of("RMSNormalization", [x, np.ones(4, F)], {}), S3) == []
 
 
 def test_limits() -> None:

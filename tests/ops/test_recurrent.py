@@ -43,10 +43,12 @@ def test_dot_product_of_the_kernels(path: Any) -> None:
     assert dot(data["x"]).tolist() == data["y"].tolist()
 
 
-def test_gate_tables_have_the_sheets_sizes() -> None:
-    for exponent, sigmoid, tanh in ((-9, 3226, 1793), (-8, 1613, 897)):
-        gates = gates_of(exponent)
-        assert (len(gates.sigmoids), len(gates.tanhs)) == (sigmoid + 1, tanh + 1)
+@pytest.mark.parametrize(("exponent", "sigmoid", "tanh"), [(-9, 3226, 1793), (-8, 1613, 897)])
+def test_gates_stop_at_the_sheets_entries(exponent: int, sigmoid: int, tanh: int) -> None:
+    gates = gates_of(exponent)
+    for table, last in ((gates.sigmoid, sigmoid), (gates.tanh, tanh)):
+        assert table[last - 1] < table[last] == table[last + 1] == table[65535]
+        assert table[1 - last] > table[-last] == table[-last - 1] == table[-65536]
 
 
 class Sheet:
@@ -254,9 +256,11 @@ def test_rules_on_names_and_exponents() -> None:
     assert "all 3 outputs need names" in violations(unnamed, S3)[0]
     full = interpret(program, {"x": x}, S3)
     assert interpret(unnamed, {"x": x}, S3)["cell"].tolist() == full["cell"].tolist()
-    for name, message in (("last", "Y and Y_h need one exponent"), ("cell", "Y_c has exponent 3")):
-        values = {**program.values, name: replace(program.values[name], exponents=(3,))}
-        assert message in " ".join(violations(replace(program, values=values), S3))
+    values = {**program.values, "last": replace(program.values["last"], exponents=(3,))}
+    assert "Y and Y_h need one exponent" in violations(replace(program, values=values), S3)[0]
+    values = {**program.values, "cell": replace(program.values["cell"], exponents=(3,))}
+    with pytest.raises(ProgramError, match="Y_c has exponent 3, and must have the gate exponent -9"):
+        interpret(replace(program, values=values), {"x": x}, S3)
     for name, message in (
         ("b", "the bias has exponent 3"),
         ("h", "initial state has exponent 3"),
@@ -283,6 +287,18 @@ def test_hostile_attributes(op_type: str, attributes: dict[str, Any], message: s
     program, x = recurrent(op_type, np.random.default_rng(4))
     with pytest.raises(ProgramError, match=message):
         interpret(changed(program, **attributes), {"x": x}, S3)
+
+
+@pytest.mark.parametrize(("name", "message"), [("y", "states have exponents"), ("w", "a shift by")])
+def test_hostile_exponents(name: str, message: str) -> None:
+    program, x = recurrent("GRU", np.random.default_rng(4))
+    values, constants = dict(program.values), dict(program.constants)
+    if name in values:
+        values[name] = replace(values[name], exponents=(-900,))
+    else:
+        constants[name] = Tensor(name, constants[name].data, (900,))
+    with pytest.raises(ProgramError, match=message):
+        interpret(replace(program, values=values, constants=constants), {"x": x}, S3)
 
 
 @pytest.mark.parametrize("shape", [(3, 2, 4), (3, 4)])

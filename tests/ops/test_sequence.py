@@ -93,7 +93,12 @@ def test_compiled_programs_keep_the_same_state() -> None:
 
 @pytest.mark.parametrize(
     ("shape", "axis", "window", "message"),
-    [((2, 3, 4), 1, 3, "before frame axis 1 must be 1"), ((1, 3), 1, 0, "window_size 0"), ((1, 3), 2, 2, "axis 2")],
+    [
+        ((2, 3, 4), 1, 3, "before frame axis 1 must be 1"),
+        ((1, 3), 1, 0, "window_size 0"),
+        ((1, 3), 2, 2, "axis 2"),
+        ((1, 3), 1, 2**40, "fits no chip"),
+    ],
 )
 def test_hostile_caches(shape: tuple[int, ...], axis: int, window: int, message: str) -> None:
     with pytest.raises(ProgramError, match=message):

@@ -63,7 +63,7 @@ def test_slice_without_axes_and_steps() -> None:
         ((ints(0), ints(1), ints(2), ints(1)), "axis 2 does not exist"),
         ((ints(0, 0), ints(1, 1), ints(1, -1), ints(1, 1)), "twice"),
         ((ints(0),), "starts and ends"),
-        ((np.float32([0]), ints(1)), "must hold integers"),
+        ((np.float32([0]), ints(1)), "must hold int64"),
     ],
 )
 def test_hostile_slices(bounds: tuple[np.ndarray, ...], message: str) -> None:
@@ -130,7 +130,7 @@ def test_pad_axes_and_a_value_of_one_element() -> None:
         ((ints(0, 1, 0),), "constant", "3 pads for 2 axes"),
         ((ints(0, -1, 0, 0),), "constant", "negative pads are not supported. Use Slice"),
         ((ints(0, 1, 0, 0),), "wrap", "no Pad mode 'wrap'"),
-        ((ints(2**20, 2**20, 0, 0),), "constant", "fits no chip"),
+        ((ints(2**20, 2**20, 0, 0),), "constant", "result of .* elements fits no chip"),
         ((ints(0, 1, 0, 0), None, ints(0, 5)), "constant", "axis 5 does not exist"),
         ((), "constant", "are missing"),
     ],

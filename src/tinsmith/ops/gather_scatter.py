@@ -44,7 +44,7 @@ def _not_negative(call: Call) -> str | None:
 
 
 def _lower_gather(call: Lowering) -> None:
-    """Negative constant indices become what they mean."""
+    """Negative constant indices become what they mean; int64, whatever they were."""
     axis = call.node.integer("axis", 0) % call.node.input(0).rank
     indices = call.node.const(1)
     name = call.name(1) if indices is None else _normalized(call, indices, np.array(call.node.input(0).shape[axis]))
@@ -52,7 +52,7 @@ def _lower_gather(call: Lowering) -> None:
 
 
 def _normalized(call: Lowering, indices: Array, lengths: Array) -> str:
-    if not (indices < 0).any():
+    if indices.dtype == np.int64 and not (indices < 0).any():
         return call.name(1)
     data = np.where(indices < 0, indices + lengths, indices).astype(np.int64)
     return call.sink.add_constant(f"{call.node.name}_indices", data, (0,), "layout ==> UNK")
@@ -63,6 +63,11 @@ def _gather_inside(node: FloatNode, target: Target) -> bool:
     indices = node.const(1)
     length = node.input(0).shape[node.integer("axis", 0) % node.input(0).rank]
     return indices is None or not indices.size or bool(-length <= indices.min() <= indices.max() < length)
+
+
+def _wide_indices(node: FloatNode, target: Target) -> bool:
+    """The runtime reads indices as int64. Cast them in the model."""
+    return node.input(1).const is not None or node.input(1).dtype == np.int64
 
 
 Update = Callable[[Array, Array], Array]
@@ -90,6 +95,7 @@ def reduction_of(call: Call) -> Update:
 def _scatter(call: Call) -> Sequence[Array]:
     """A copy of x in which each index tuple's slice meets its update, in order; raw integers, saturating each time."""
     x, indices, updates = (call.arg(index).data for index in range(3))
+    integers(call, 1)
     depth = indices.shape[-1] if indices.ndim else 0
     if not 0 < depth <= x.ndim or updates.shape != indices.shape[:-1] + x.shape[depth:]:
         raise refuse(call, f"indices {indices.shape} and updates {updates.shape} do not fit {x.shape}.")
@@ -157,7 +163,7 @@ OPERATORS = (
         _gather,
         emit=_emit_gather,
         lower=_lower_gather,
-        constraints=(constraint(_gather_inside),),
+        constraints=(constraint(_gather_inside), constraint(_wide_indices)),
         rules=(same_format, _not_negative),
         passive=True,
     ),
@@ -167,7 +173,7 @@ OPERATORS = (
         emit=_emit_scatter,
         ports=_scatter_ports,
         lower=_lower_scatter,
-        constraints=(constraint(_scatter_product),),
+        constraints=(constraint(_scatter_product), constraint(_wide_indices)),
         rules=(_scatter_formats, _not_negative, _no_raw_product),
         passive=True,
     ),

@@ -56,16 +56,16 @@ def axes_of(call: Call, axes: Iterable[int], rank: int) -> tuple[int, ...]:
 
 
 def integers(call: Call, index: int) -> tuple[int, ...] | None:
-    """Input ``index`` as integers (shapes, axes, pads…), None where it is absent.
+    """Input ``index`` as integers (shapes, axes, pads, indices…), None where it is absent.
 
     Raises:
-        ProgramError: The input holds something else than integers.
+        ProgramError: The input does not hold int64, the only type the runtime reads such inputs as.
     """
     found = call.optional(index)
     if found is None:
         return None
-    if found.data.dtype.kind not in "iu":
-        raise refuse(call, f"input {index} holds {found.data.dtype}, and must hold integers.")
+    if found.data.dtype != np.int64:
+        raise refuse(call, f"input {index} holds {found.data.dtype}, and must hold int64.")
     return tuple(found.data.reshape(-1).tolist())
 
 

@@ -50,7 +50,8 @@ def _per_element(call: Call, index: int, length: int) -> Float32 | None:
         return None
     if found.data.size != length:
         raise refuse(call, f"input {index} has {found.data.size} elements for rows of {length}.")
-    return real(found).reshape(-1)
+    with np.errstate(all="ignore"):
+        return real(found).reshape(-1)
 
 
 def _epsilon(call: Call) -> np.float32:
@@ -126,6 +127,22 @@ def _lp(call: Call) -> Sequence[Array]:
         return [rounded(call, np.where(total == 0, np.float32(0), y))]
 
 
+def _float_weight(call: Call) -> str | None:
+    weight = call.optional(1)
+    if weight is not None and weight.data.dtype != np.float32:
+        return f"the weight is {weight.data.dtype}, and the runtime reads it as float32."
+    return None
+
+
+def _same_type(call: Call) -> str | None:
+    source = call.arg(0).data.dtype
+    for index in (1, 2):
+        found = call.optional(index)
+        if found is not None and found.data.dtype != source:
+            return f"input {index} is {found.data.dtype}, and the runtime reads it as {source}, like the input."
+    return None
+
+
 def _same_shape(call: Call) -> Sequence[Shape]:
     return [call.arg(0).data.shape]
 
@@ -189,6 +206,7 @@ OPERATORS = (
         ports=_layer_ports,
         lower=_lower_norm,
         constraints=(constraint(_weights_fit), constraint(_one_output)),
+        rules=(_same_type,),
         cost=_cost,
     ),
     Operator(
@@ -199,6 +217,7 @@ OPERATORS = (
         ports=_rms_ports,
         lower=_lower_norm,
         constraints=(constraint(_weights_fit),),
+        rules=(_float_weight,),
         cost=_cost,
     ),
     Operator(

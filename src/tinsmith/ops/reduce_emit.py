@@ -45,7 +45,7 @@ def _layout(emit: Emit) -> Layout:
 def _reduced(emit: Emit, op_type: str, tensor: str, layout: Layout) -> str:
     call = emit.call
     axes = [axis_in(layout, axis, call.arg(0).data.ndim) for axis in reduced_axes(call)]
-    return str(emit.op(op_type, tensor, emit.constant(axes, np.int64), keepdims=call.attr("keepdims", 1)))
+    return str(emit.op(op_type, tensor, emit.constant(axes, np.int64), keepdims=int(call.attr("keepdims", 1) != 0)))
 
 
 def _give(emit: Emit, tensor: str, layout: Layout) -> None:

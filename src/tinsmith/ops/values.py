@@ -10,8 +10,9 @@ from tinsmith.quant.rounding import FloatArray, saturate
 
 
 def power(exponent: int) -> np.float32:
-    """2**exponent."""
-    return np.float32(np.ldexp(1.0, exponent))
+    """2**exponent; infinity or 0 beyond float32."""
+    with np.errstate(over="ignore"):
+        return np.float32(np.ldexp(1.0, exponent))
 
 
 def real(arg: Arg) -> Float32:
