@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int | None], None]
 """Called with the stage's name, how far it is, and how far it goes (None: unknown)."""
 
+CHECKED_SAMPLES = 4
+"""Calibration samples on which accumulators that saturate are watched; also the most samples kept in memory."""
 SEMANTICS_VERSION = "1"
 OLDEST_ESP_DL = "3.3.1"
 
@@ -102,6 +104,7 @@ def run(model: Any, data: Any, recipe: Recipe, target: Target, progress: Progres
     from tinsmith.graph.network import network
     from tinsmith.lower import lower
     from tinsmith.placement import place
+    from tinsmith.simulator.headroom import headroom
 
     tell: Progress = progress if progress is not None else lambda stage, done, total: None
     tell("read the model", 0, None)
@@ -122,7 +125,7 @@ def run(model: Any, data: Any, recipe: Recipe, target: Target, progress: Progres
         layout=pictures.layout,
         limit=recipe.samples,
     )
-    kept = _First(source)
+    kept = _First(source, CHECKED_SAMPLES)
     stats = observe(
         canonical,
         observed_values(net, widths, target),
@@ -137,21 +140,24 @@ def run(model: Any, data: Any, recipe: Recipe, target: Target, progress: Progres
     tell("lower", 0, None)
     program = finish(lower(net, formats, widths, target), recipe, target, stats.digest)
     refuse_illegal(program, target)
-    return Quantized(canonical, net, placement, formats, program, target, recipe, kept.sample)
+    tell("check accumulators", 0, None)
+    notes = headroom(program, target, kept.samples)
+    return Quantized(canonical, net, placement, formats, program, target, recipe, kept.samples[0], notes)
 
 
 class _First:
-    """Passes samples on and keeps the first."""
+    """Passes samples on and keeps the first few."""
 
-    def __init__(self, source: DataSource) -> None:
-        self.sample: dict[str, Array] = {}
+    def __init__(self, source: DataSource, count: int) -> None:
+        self.samples: list[dict[str, Array]] = []
         self.length = source.length
         self._source = source
+        self._count = count
 
     def __iter__(self) -> Iterator[dict[str, Array]]:
         for sample in self._source:
-            if not self.sample:
-                self.sample = {name: array.copy() for name, array in sample.items()}
+            if len(self.samples) < self._count:
+                self.samples.append({name: array.copy() for name, array in sample.items()})
             yield sample
 
 

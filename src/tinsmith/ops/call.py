@@ -13,7 +13,18 @@ from tinsmith.program import DType, Node, Tensor, Value
 from tinsmith.targets import Target
 
 Array = NDArray[Any]
+Observed = dict[str, dict[str, int]]
+"""What kernels noticed during runs: facts by node name."""
 T = TypeVar("T")
+
+_LARGEST = frozenset({"peak", "reach"})
+
+
+def merge_facts(into: Observed, name: str, facts: Mapping[str, int]) -> None:
+    """Add facts about a node to what is known: counts add up, of a ``peak`` or ``reach`` the largest stays."""
+    mine = into.setdefault(name, {})
+    for key, value in facts.items():
+        mine[key] = max(mine.get(key, 0), value) if key in _LARGEST else mine.get(key, 0) + value
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +60,7 @@ class Call:
     target: Target
     constants: Mapping[str, Tensor] = field(default_factory=dict)
     state: dict[str, Array] = field(default_factory=dict)
-    observe: dict[str, dict[str, int]] = field(default_factory=dict)
+    observe: Observed = field(default_factory=dict)
 
     def arg(self, index: int) -> Arg:
         """Input ``index``.

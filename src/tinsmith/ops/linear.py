@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tinsmith.errors import ProgramError, QuantizationError
 from tinsmith.ops.base import constraint
-from tinsmith.ops.call import Array, Call
+from tinsmith.ops.call import Array, Call, merge_facts
 from tinsmith.ops.floatnode import FloatNode
 from tinsmith.ops.lowering import Lowering, Slot
 from tinsmith.ops.packing import vector_filters
@@ -89,13 +89,6 @@ def is_relu(call: Call) -> bool:
     return activation == "Relu"
 
 
-def note(call: Call, **facts: int) -> None:
-    """Leave facts about the run, adding up counts and keeping the largest peak."""
-    mine = call.observe.setdefault(call.node.name, {})
-    for key, value in facts.items():
-        mine[key] = max(mine.get(key, 0), value) if key == "peak" else mine.get(key, 0) + value
-
-
 def execute(call: Call, sums: Sums) -> Array:
     """The output sat(act(rshift(acc, s))) of all sums: (OH, OW, N) in its dtype. SEMANTICS, "Conv…".
 
@@ -121,7 +114,8 @@ def _report(call: Call, notes: Notes, illegal: int) -> None:
         "wrapped": notes.wrapped,
         "illegal_shift": illegal,
     }
-    note(call, peak=notes.peak, **{key: value for key, value in counts.items() if value})
+    facts = {"peak": notes.peak, **{key: value for key, value in counts.items() if value}}
+    merge_facts(call.observe, call.node.name, facts)
 
 
 def quantized_weights(call: Lowering) -> tuple[NDArray[Any], Format]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tinsmith.ops import find
-from tinsmith.ops.call import Array
+from tinsmith.ops.call import Array, Observed, merge_facts
 from tinsmith.ops.emit import Builder, Emit, Guard, NotExpressible
 from tinsmith.program import DType, Node, Program
 from tinsmith.simulator.graphs import carry_in, carry_out, session, to_model
@@ -45,15 +45,15 @@ class GraphPart:
     model: bytes
     sessions: dict[int, onnxruntime.InferenceSession] = field(default_factory=dict)
 
-    def run(self, tensors: Mapping[str, Array], threads: int) -> tuple[dict[str, Array], list[Guard]]:
-        """The results, and the guards that did not hold."""
+    def run(self, tensors: Mapping[str, Array], threads: int) -> tuple[dict[str, Array], dict[Guard, float]]:
+        """The results, and what the guards' tensors hold."""
         if threads not in self.sessions:
             self.sessions[threads] = session(self.model, threads)
         feeds = {f"in|{name}": np.ascontiguousarray(tensors[name]) for name in self.feeds}
         found = self.sessions[threads].run(None, feeds)
         count = len(self.results)
-        broken = [g for g, v in zip(self.guards, found[count:], strict=True) if not float(v) < g.limit]
-        return dict(zip(self.results, found[:count], strict=True)), broken
+        reached = {guard: float(value) for guard, value in zip(self.guards, found[count:], strict=True)}
+        return dict(zip(self.results, found[:count], strict=True)), reached
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Compiled:
         *,
         threads: int = 1,
         state: dict[str, Array] | None = None,
-        observe: dict[str, dict[str, int]] | None = None,
+        observe: Observed | None = None,
     ) -> dict[str, Array]:
         """One run on one sample; arguments and result as `tinsmith.simulator.interpreter.interpret`."""
         tensors: dict[str, Array] = dict(inputs)
@@ -99,9 +99,11 @@ class Compiled:
             elif interpreting:
                 self._interpret(part.nodes, tensors, memory, notes)
             else:
-                results, broken = part.run(tensors, threads)
+                results, reached = part.run(tensors, threads)
+                self._note_reach(part, reached, notes)
+                broken = {guard.output for guard, value in reached.items() if not value < guard.limit}
                 before = {name: dict(facts) for name, facts in notes.items()} if broken else {}
-                if broken and not self._confirmed(part, tensors, {g.output for g in broken}, notes):
+                if broken and not self._confirmed(part, tensors, broken, notes):
                     interpreting = True
                     # The interpreter will note everything again.
                     notes.clear()
@@ -111,21 +113,26 @@ class Compiled:
                     tensors.update(results)
         return {name: array for name, array in tensors.items() if name in self.keep}
 
+    def _note_reach(self, part: GraphPart, reached: Mapping[Guard, float], observe: Observed) -> None:
+        """Leave the largest ``reach``, a bound of the accumulators' magnitude, of each guarded node."""
+        if reached:
+            names = {node.outputs[0]: node.name for node in part.nodes}
+            for guard, value in reached.items():
+                merge_facts(observe, names[guard.output], {"reach": int(min(value, 2.0**62))})
+
     def _interpret(
         self,
         nodes: Iterable[Node],
         tensors: dict[str, Array],
         state: dict[str, Array],
-        observe: dict[str, dict[str, int]],
+        observe: Observed,
     ) -> None:
         for node in nodes:
             call = call_of(self.program, node, tensors, self.target, state, observe)
             results = compute(find(node.op_type, node.name), call)
             tensors.update((value.name, result) for value, result in zip(call.outputs, results, strict=True))
 
-    def _confirmed(
-        self, part: GraphPart, tensors: Mapping[str, Array], names: set[str], observe: dict[str, dict[str, int]]
-    ) -> bool:
+    def _confirmed(self, part: GraphPart, tensors: Mapping[str, Array], names: set[str], observe: Observed) -> bool:
         """Whether the interpreter gives the graph's own results for the nodes whose guards did not hold."""
         witness = self._witness(part)
         results, _ = witness.run(tensors, 1)

@@ -8,7 +8,7 @@ import numpy as np
 
 from tinsmith.errors import ProgramError, TinsmithError
 from tinsmith.ops import Operator, find
-from tinsmith.ops.call import Arg, Array, Call
+from tinsmith.ops.call import Arg, Array, Call, Observed
 from tinsmith.program import Node, Program, Value
 from tinsmith.targets import Target
 
@@ -19,7 +19,7 @@ def call_of(
     tensors: Mapping[str, Array],
     target: Target,
     state: dict[str, Array] | None = None,
-    observe: dict[str, dict[str, int]] | None = None,
+    observe: Observed | None = None,
 ) -> Call:
     """The node with its arguments, taken from ``tensors`` and the program's constants.
 
@@ -65,7 +65,7 @@ def steps(
     inputs: Mapping[str, Array],
     target: Target,
     state: dict[str, Array],
-    observe: dict[str, dict[str, int]],
+    observe: Observed,
 ) -> Iterator[tuple[Node, dict[str, Array]]]:
     """Run node by node, yielding each node with the tensors known after it (one dict, growing)."""
     tensors = dict(inputs)
@@ -103,7 +103,7 @@ def interpret(
     target: Target,
     *,
     state: dict[str, Array] | None = None,
-    observe: dict[str, dict[str, int]] | None = None,
+    observe: Observed | None = None,
 ) -> dict[str, Array]:
     """One run on one sample.
 

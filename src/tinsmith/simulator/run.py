@@ -11,15 +11,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tinsmith.errors import RecipeError
-from tinsmith.ops.call import Array
+from tinsmith.ops.call import Array, Observed, merge_facts
 from tinsmith.program import Program
 from tinsmith.simulator.compiled import compile_program
 from tinsmith.simulator.inputs import layouts_of, samples
 from tinsmith.simulator.interpreter import interpret
 from tinsmith.simulator.legality import violations
 from tinsmith.targets import Target, find
-
-Observed = dict[str, dict[str, int]]
 
 
 class Simulator:
@@ -94,7 +92,8 @@ class Simulator:
                 if progress is not None:
                     progress(len(results), len(parts))
         for note in notes:
-            _merge(self.observed, note)
+            for name, facts in note.items():
+                merge_facts(self.observed, name, facts)
         return _joined(results)
 
     def _runner(
@@ -199,10 +198,3 @@ def _joined(results: list[dict[str, Array]]) -> dict[str, Array]:
         name: np.concatenate([np.atleast_1d(result[name]) for result in results])
         for name in (results[0] if results else ())
     }
-
-
-def _merge(into: Observed, note: Observed) -> None:
-    for name, facts in note.items():
-        mine = into.setdefault(name, {})
-        for key, count in facts.items():
-            mine[key] = max(mine.get(key, 0), count) if key == "peak" else mine.get(key, 0) + count
