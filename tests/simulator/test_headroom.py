@@ -25,8 +25,8 @@ def _wide_conv(channels: int) -> onnx.ModelProto:
 
 
 def test_a_layer_that_saturates_is_named_with_its_sums() -> None:
-    data = np.ones((2, 256, 2, 2), dtype=np.float32)
-    quantized = tinsmith.quantize(_wide_conv(256), data, "esp32s3")
+    data = np.ones((2, 512, 2, 2), dtype=np.float32)
+    quantized = tinsmith.quantize(_wide_conv(512), data, "esp32s3")
     assert len(quantized.notes) == 1
     assert "'wide': 128 sums saturated the 20-bit accumulator" in quantized.notes[0]
     exact = tinsmith.simulate(quantized.program, {"x": data[:1]}, assume_no_saturation=True)
