@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.ops.moving import lowered_around, onnx_says, program_of, run, same_as_onnx, types_of
+from tests.ops.moving import lowered_around, onnx_says, program_of, run, same_as_onnx, simulated, types_of
 from tests.ops.one_node import FAMILIES, P4, S3, WIDTHS, float_node, objections, whole
 from tinsmith.errors import ProgramError
+from tinsmith.lower import lower
+from tinsmith.ops.floatnode import FloatNode, Network, Operand
+from tinsmith.quant.format import Format, Formats
 from tinsmith.simulator.compiled import NodePart, compile_program
 from tinsmith.simulator.interpreter import interpret
 from tinsmith.simulator.legality import violations
@@ -82,14 +86,45 @@ def test_negative_indices_break_a_rule() -> None:
     assert violations(scatter, S3) == [f"ScatterND 'node': {message}"]
 
 
-@pytest.mark.parametrize("axis", [0, 1, -1])
-def test_lowered_indices_are_not_negative(axis: int) -> None:
+@pytest.mark.parametrize(("axis", "moved"), [(0, 0), (1, 3), (-1, 2)])
+@pytest.mark.parametrize("indices", [-1, [-1, 0], [[0, 0], [-1, 0]]])
+def test_lowered_gather_follows_the_layout_and_has_no_negative_indices(axis: int, moved: int, indices: Any) -> None:
     x = np.arange(24, dtype=np.float32).reshape(1, 2, 3, 4)
-    lowered = same_as_onnx("Gather", [x, np.int64(-1)], {"axis": axis}, P4)
+    lowered = same_as_onnx("Gather", [x, np.int64(indices)], {"axis": axis}, P4)
+    assert types_of(lowered) == ["Gather"]
     node = lowered.program.nodes[-1]
     data = lowered.program.constants[node.inputs[1]].data
-    assert (data.shape, int(data)) == ((), x.shape[axis] - 1)
-    assert node.attributes["axis"] == axis % 4
+    assert data.tolist() == (np.array(indices) % x.shape[axis]).tolist()
+    assert node.attributes["axis"] == moved
+
+
+def test_a_channel_shuffle_needs_no_transpose() -> None:
+    shape, f = (1, 4, 3, 5), np.dtype(np.float32)
+    x, s, pairs = Operand("x", shape, f), Operand("s", shape, f), Operand("pairs", (2, 2, 15), f)
+    swapped, images = Operand("swapped", (2, 2, 15), f), Operand("images", (2, 1, 2, 3, 5), f)
+    halves = [Operand(f"half{i}", (1, 2, 3, 5), f) for i in range(2)]
+    ends = [Operand(f"end{i}", (1, 2, 3, 5), f) for i in range(2)]
+
+    def to(*dims: int) -> Operand:
+        return Operand(f"dims{len(dims)}", (len(dims),), np.dtype(np.int64), np.int64(dims))
+
+    nodes = [
+        FloatNode("DepthToSpace", "before", (x,), (s,), {"blocksize": 1}),
+        FloatNode("Reshape", "pair", (s, to(2, 2, 15)), (pairs,)),
+        FloatNode("Transpose", "swap", (pairs,), (swapped,), {"perm": (1, 0, 2)}),
+        FloatNode("Reshape", "split", (swapped, to(2, 1, 2, 3, 5)), (images,)),
+    ]
+    for i, (half, end) in enumerate(zip(halves, ends, strict=True)):
+        index = Operand(f"index{i}", (), np.dtype(np.int64), np.array(i))
+        nodes.append(FloatNode("Gather", f"gather{i}", (images, index), (half,), {"axis": 0}))
+        nodes.append(FloatNode("DepthToSpace", f"after{i}", (half,), (end,), {"blocksize": 1}))
+    names = [o.name for o in (x, s, pairs, swapped, images, *halves, *ends)]
+    formats = Formats({name: Format(8, (0,)) for name in names})
+    lowered = lower(Network(tuple(nodes), (x,), tuple(ends)), formats, {n.name: 8 for n in nodes}, P4)
+    assert [n.op_type for n in lowered.program.nodes if n.op_type != "DepthToSpace"] == ["Reshape"] * 2 + ["Gather"] * 2
+    data = np.arange(60, dtype=np.int8).reshape(shape)
+    for i, found in enumerate(simulated(lowered, P4, {"x": data})):
+        assert found.tolist() == data[:, i::2].tolist()
 
 
 def test_lowered_indices_keep_their_name() -> None:

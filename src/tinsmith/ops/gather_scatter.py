@@ -10,6 +10,7 @@ from tinsmith.ops.base import Operator, constraint
 from tinsmith.ops.call import Array, Call
 from tinsmith.ops.emit import Emit, NotExpressible
 from tinsmith.ops.floatnode import FloatNode
+from tinsmith.ops.layouts import Perm, identity
 from tinsmith.ops.lowering import Lowering, plain_attributes
 from tinsmith.ops.movers import axis_of, bounded, integers, refuse, same_format
 from tinsmith.ops.ports import ACTIVATION, RAW, Ports
@@ -43,12 +44,23 @@ def _not_negative(call: Call) -> str | None:
     return None
 
 
+def _gathered(node: FloatNode, available: Sequence[Perm | None]) -> tuple[list[Perm | None], list[Perm]]:
+    """Input 0's order stays; the dimensions of the indices take the place of the axis."""
+    x, indices = node.input(0), node.input(1)
+    perm = available[0] or identity(x.rank)
+    at, count = node.integer("axis", 0) % x.rank, indices.rank
+    result: list[int] = []
+    for axis in perm:
+        result += range(at, at + count) if axis == at else [axis if axis < at else axis - 1 + count]
+    return [perm, identity(count)], [tuple(result)]
+
+
 def _lower_gather(call: Lowering) -> None:
     """Negative constant indices become what they mean; int64, whatever they were."""
     axis = call.node.integer("axis", 0) % call.node.input(0).rank
     indices = call.node.const(1)
     name = call.name(1) if indices is None else _normalized(call, indices, np.array(call.node.input(0).shape[axis]))
-    call.emit([call.name(0), name], attributes={"axis": axis})
+    call.emit([call.name(0), name], attributes={"axis": call.slot(0).perm.index(axis)})
 
 
 def _normalized(call: Lowering, indices: Array, lengths: Array) -> str:
@@ -162,6 +174,7 @@ OPERATORS = (
         "Gather",
         _gather,
         emit=_emit_gather,
+        layout=_gathered,
         lower=_lower_gather,
         constraints=(constraint(_gather_inside), constraint(_wide_indices)),
         rules=(same_format, _not_negative),

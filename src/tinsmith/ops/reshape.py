@@ -164,11 +164,18 @@ def regrouped(node: FloatNode, available: Sequence[Perm | None]) -> tuple[list[P
     ordered = sorted(groups(old, new), key=lambda group: _position(group, old, place))
     needed = tuple(axis for group in ordered for axis in group.before)
     wanted[0] = perm if _long(perm, old) == _long(needed, old) else needed
-    result = tuple(axis for group in ordered for axis in group.after)
-    for usual in (identity(len(new)), channels_last(len(new))):
-        if _long(usual, new) == _long(result, new):
-            result = usual
-    return wanted, [result]
+    return wanted, [_laid_out(_long([axis for group in ordered for axis in group.after], new), new)]
+
+
+def _laid_out(long: list[int], shape: Shape) -> Perm:
+    """A perm with the long axes in that order: channels-last or the ONNX order if it can be, else ones in front.
+
+    Ones in front, since a batch is one and belongs there once the other additional dimensions are gone.
+    """
+    for usual in (channels_last(len(shape)), identity(len(shape))):
+        if _long(usual, shape) == long:
+            return usual
+    return (*(axis for axis, size in enumerate(shape) if size == 1), *long)
 
 
 def _lower(call: Lowering) -> None:
