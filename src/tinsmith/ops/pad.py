@@ -1,10 +1,9 @@
-"""Slice and Pad."""
+"""Pad."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -13,7 +12,7 @@ from tinsmith.ops.base import Operator, constraint
 from tinsmith.ops.call import Array, Call
 from tinsmith.ops.emit import Emit, NotExpressible
 from tinsmith.ops.floatnode import FloatNode
-from tinsmith.ops.layouts import moved_axis, passive
+from tinsmith.ops.layouts import passive
 from tinsmith.ops.lowering import Lowering
 from tinsmith.ops.movers import (
     axes_of,
@@ -30,90 +29,6 @@ from tinsmith.ops.places import common_layout
 from tinsmith.ops.ports import ACTIVATION, RAW, Ports
 from tinsmith.program import Attribute
 from tinsmith.targets import Target
-
-
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """A slice of one dimension, its bounds inside the tensor: ``stop`` is -1 where a backward one goes all the way."""
-
-    axis: int
-    start: int
-    stop: int
-    step: int
-
-    @classmethod
-    def of(cls, axis: int, bounds: tuple[int, int, int], size: int) -> Cut:
-        """Bounds clamped as ONNX says, which for a backward slice that starts before the tensor is not Python's way."""
-        start, stop, step = bounds
-        start, stop = (bound + size if bound < 0 else bound for bound in (start, stop))
-        low, high = (0, size) if step > 0 else (-1, size - 1)
-        return cls(axis, min(max(start, 0), high), min(max(stop, low), high), step)
-
-    @property
-    def slice(self) -> slice:
-        """As Python writes it."""
-        return slice(self.start, None if self.stop < 0 else self.stop, self.step) if self.start >= 0 else slice(0)
-
-
-def cuts(call: Call) -> tuple[Cut, ...]:
-    """What is cut from each sliced dimension, from inputs 1 … 4: starts, ends, axes, steps.
-
-    Raises:
-        ProgramError: The inputs have different lengths, or name a wrong axis or a step of 0.
-    """
-    starts, ends = integers(call, 1), integers(call, 2)
-    if starts is None or ends is None:
-        raise refuse(call, "starts and ends (inputs 1 and 2) are needed.")
-    given, steps = integers(call, 3), integers(call, 4)
-    shape = call.arg(0).data.shape
-    axes = axes_of(call, range(len(starts)) if given is None else given, len(shape))
-    steps = (1,) * len(starts) if steps is None else steps
-    if not len(starts) == len(ends) == len(axes) == len(steps):
-        raise refuse(call, "starts, ends, axes and steps have different lengths.")
-    if 0 in steps:
-        raise refuse(call, "a step of 0 leads nowhere.")
-    bounds = zip(starts, ends, steps, strict=True)
-    return tuple(Cut.of(axis, bound, shape[axis]) for axis, bound in zip(axes, bounds, strict=True))
-
-
-def _slice(call: Call) -> Sequence[Array]:
-    """x[start:end:step] along each axis."""
-    x = call.arg(0).data
-    index = [slice(None)] * x.ndim
-    for cut in cuts(call):
-        index[cut.axis] = cut.slice
-    return [np.ascontiguousarray(x[tuple(index)])]
-
-
-def _emit_slice(emit: Emit) -> None:
-    """With bounds inside the tensor: ONNX Runtime reads some far ones in a way of its own."""
-    constant_inputs(emit, 1, 2, 3, 4)
-    layout, shape = common_layout(emit), emit.call.arg(0).data.shape
-    rows = [
-        (c.start, c.stop if c.stop >= 0 else -shape[c.axis] - 1, axis_in(layout, c.axis, len(shape)), c.step)
-        for c in cuts(emit.call)
-    ]
-    columns = np.array(rows, np.int64).reshape(-1, 4).T
-    emit.give(emit.op("Slice", emit.x(0, layout), *(emit.constant(column) for column in columns)), layout=layout)
-
-
-def _lower_slice(call: Lowering) -> None:
-    """The axes move with the layout; all five inputs are written."""
-    node, source = call.node, call.slot(0)
-    starts = node.const(1)
-    assert starts is not None
-    count = starts.size
-    given, steps = node.const(3), node.const(4)
-    axes = range(count) if given is None else given.reshape(-1).tolist()
-    moved = int64_input(call, 3, "axes", (moved_axis(axis, source.perm) for axis in axes))
-    stride = int64_input(call, 4, "steps", (1,) * count if steps is None else steps.reshape(-1).tolist())
-    call.emit([call.name(0), call.name(1), call.name(2), moved, stride])
-
-
-def _slice_known(node: FloatNode, target: Target) -> bool:
-    """The bounds are computed at run time; the chip needs fixed ones. Export the model with static shapes."""
-    return known_inputs(node, target, 1, 2, 3, 4)
-
 
 PadMode = Literal["constant", "edge", "reflect"]
 
@@ -172,7 +87,7 @@ def _pad(call: Call) -> Sequence[Array]:
     return [np.pad(x, widths, mode=mode)]
 
 
-def _emit_pad(emit: Emit) -> None:
+def _emit(emit: Emit) -> None:
     constant_inputs(emit, 1, 2, 3)
     call, layout, mode = emit.call, common_layout(emit), mode_of(emit.call)
     widths, x = padding(call), call.arg(0).data
@@ -194,7 +109,7 @@ def _reflects_too_far(call: Call) -> bool:
     return any(max(pair) >= size for size, pair in zip(call.arg(0).data.shape, padding(call), strict=True) if max(pair))
 
 
-def _pad_reach(call: Call) -> str | None:
+def _within_reach(call: Call) -> str | None:
     if mode_of(call) == "reflect" and _reflects_too_far(call):
         return "a reflected border must be shorter than the dimension, or the chip reads beyond the tensor."
     widths = padding(call)
@@ -203,7 +118,7 @@ def _pad_reach(call: Call) -> str | None:
     return None
 
 
-def _pad_formats(call: Call) -> str | None:
+def _formats(call: Call) -> str | None:
     """x, the constant and the output need one exponent and one width."""
     wrong = same_format(call)
     value = call.optional(2)
@@ -215,13 +130,13 @@ def _pad_formats(call: Call) -> str | None:
     return None
 
 
-def _pad_ports(node: FloatNode, target: Target) -> Ports:
+def _ports(node: FloatNode, target: Target) -> Ports:
     """x, the constant that fills the border, and the output share one exponent; pads and axes stay raw."""
     inputs = tuple(ACTIVATION if index in (0, 2) else RAW for index in range(len(node.inputs)))
     return Ports(inputs, (ACTIVATION,), tied=tuple(index for index in (0, 2) if node.has(index)))
 
 
-def _lower_pad(call: Lowering) -> None:
+def _lower(call: Lowering) -> None:
     """Pads of all dimensions in the order of the layout; no axes input."""
     node, source, given = call.node, call.slot(0), call.node.const(3)
     pads = node.const(1)
@@ -238,12 +153,12 @@ def _lower_pad(call: Lowering) -> None:
     call.emit(names, attributes=attributes)
 
 
-def _pad_known(node: FloatNode, target: Target) -> bool:
+def _known(node: FloatNode, target: Target) -> bool:
     """The pads are computed at run time; the chip needs fixed ones. Export the model with static shapes."""
     return known_inputs(node, target, 1, 2, 3)
 
 
-def _pad_mode(node: FloatNode, target: Target) -> bool:
+def _mode_exists(node: FloatNode, target: Target) -> bool:
     """The runtime pads with a constant, the edge or a reflection, not by wrapping around.
 
     Build the border from Slice and Concat.
@@ -251,7 +166,7 @@ def _pad_mode(node: FloatNode, target: Target) -> bool:
     return node.text("mode", "constant") in ("constant", "edge", "reflect")
 
 
-def _pad_positive(node: FloatNode, target: Target) -> bool:
+def _positive(node: FloatNode, target: Target) -> bool:
     """The runtime has no negative pads. Crop with Slice."""
     pads = node.const(1)
     return pads is None or not pads.size or int(pads.min()) >= 0
@@ -267,7 +182,7 @@ def _pads(node: FloatNode) -> tuple[tuple[int, int, int], ...]:
     return tuple((shape[axis], b, a) for axis, b, a in zip(axes, before, after, strict=True))
 
 
-def _pad_reflection(node: FloatNode, target: Target) -> bool:
+def _reflection_inside(node: FloatNode, target: Target) -> bool:
     """A reflected border must be shorter than the dimension it extends: the chip would read beyond the tensor.
 
     Pad less, or with mode constant or edge.
@@ -275,7 +190,7 @@ def _pad_reflection(node: FloatNode, target: Target) -> bool:
     return node.text("mode", "constant") != "reflect" or all(max(b, a) < size for size, b, a in _pads(node))
 
 
-def _pad_rank(node: FloatNode, target: Target) -> bool:
+def _few_dimensions(node: FloatNode, target: Target) -> bool:
     """Edge and reflect borders exist for up to four dimensions. Reshape the tensor to four dimensions first."""
     if node.text("mode", "constant") == "constant" or node.input(0).rank <= 4:
         return True
@@ -285,26 +200,16 @@ def _pad_rank(node: FloatNode, target: Target) -> bool:
 
 OPERATORS = (
     Operator(
-        "Slice",
-        _slice,
-        emit=_emit_slice,
-        layout=passive,
-        lower=_lower_slice,
-        constraints=(constraint(_slice_known),),
-        rules=(same_format,),
-        passive=True,
-    ),
-    Operator(
         "Pad",
         _pad,
-        emit=_emit_pad,
-        ports=_pad_ports,
+        emit=_emit,
+        ports=_ports,
         layout=passive,
-        lower=_lower_pad,
+        lower=_lower,
         constraints=tuple(
-            constraint(check) for check in (_pad_known, _pad_mode, _pad_positive, _pad_reflection, _pad_rank)
+            constraint(check) for check in (_known, _mode_exists, _positive, _reflection_inside, _few_dimensions)
         ),
-        rules=(_pad_formats, _pad_reach),
+        rules=(_formats, _within_reach),
         passive=True,
     ),
 )
