@@ -438,3 +438,4 @@ def test_ports_tie_the_states_and_fix_the_gates() -> None:
     assert ports.tied == (5,)
     assert [port.exponent for port in ports.inputs] == [None, None, None, -9, None, None, -9]
     assert [(port.bits, port.exponent) for port in ports.outputs] == [(None, None), (None, None), (16, -9)]
+    assert find("GRU").ports(float_node("GRU", inputs[:3], (5, 1, 1, 4)), S3).tied == (5,)

@@ -21,10 +21,12 @@ _FAR = -(2**31)
 
 
 def recurrent_ports(node: FloatNode, target: Target) -> Ports:
-    """X, W and R have formats of their own, Y and Y_h share one with the initial state; the rest is in gate units."""
+    """X, W and R have formats of their own, Y and Y_h share one with the initial state; the rest is in gate units.
+
+    The tie to input 5 stands even where there is none: it is what makes Y and Y_h share their exponent.
+    """
     roles = (ACTIVATION, ACTIVATION, ACTIVATION, GATE, RAW, ACTIVATION, GATE, GATE)
-    tied = (5,) if node.has(5) else ()
-    return Ports(roles[: len(node.inputs)], (ACTIVATION, ACTIVATION, GATE)[: len(node.outputs)], tied=tied)
+    return Ports(roles[: len(node.inputs)], (ACTIVATION, ACTIVATION, GATE)[: len(node.outputs)], tied=(5,))
 
 
 def _directions(node: FloatNode) -> int:
