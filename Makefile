@@ -6,6 +6,7 @@ EXTRAS ?= dev
 # Passed on to pytest: make test ARGS="tests/espdl -x"
 ARGS ?=
 MODELS ?= $(TINSMITH_BENCH_MODELS)
+DATA ?= $(TINSMITH_BENCH_DATA)
 
 # The first Python >= 3.11 on the path; `make PYTHON=/path/to/python …` overrides.
 SUITABLE := import sys; raise SystemExit(sys.version_info < (3, 11))
@@ -19,7 +20,7 @@ TESTED := $(VENV)/.with-$(subst $(comma),-,$(EXTRAS))
 OUTPUT := output
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full test-lowest lint format bench docs clean
+.PHONY: help demo test test-full test-lowest lint format bench accuracy docs clean
 
 help:  ## this list
 	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +72,10 @@ format: $(TESTED)  ## reformat and fix what can be fixed by itself
 
 bench: $(TESTED)  ## speed beside ONNX Runtime and esp-ppq: make bench MODELS=… PEER=…
 	$(BIN)/python benchmarks/bench.py $(if $(MODELS),--models $(MODELS)) $(if $(PEER),--peer-python $(PEER)) $(ARGS)
+
+accuracy: $(TESTED)  ## float and on-chip accuracy of five networks: make accuracy DATA=…
+	@test -n "$(DATA)" || { echo "Name the folder of the networks and their data: make accuracy DATA=folder (see benchmarks/README.md)."; exit 1; }
+	$(BIN)/python benchmarks/accuracy.py --data $(DATA) $(ARGS)
 
 docs: $(VENV)/.with-docs  ## the manual, in docs/_build/html
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html

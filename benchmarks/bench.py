@@ -11,11 +11,14 @@ from pathlib import Path
 import measures
 import onnxruntime as ort
 from install_size import installing
+from networks import CASES, found
 from rich.console import Console
 from rich.table import Table
-from workloads import workloads
 
 import tinsmith
+
+NETWORKS = {"mobilenetv2": 64, "resnet8": 512}
+"""What is timed, on how many held images."""
 
 
 def _options() -> argparse.Namespace:
@@ -23,7 +26,7 @@ def _options() -> argparse.Namespace:
     folder = os.environ.get("TINSMITH_BENCH_MODELS")
     options.add_argument("--models", type=Path, default=Path(folder) if folder else None, help="folder of .onnx files")
     options.add_argument("--data", type=Path, help="folder of pictures; by default the one above --models")
-    options.add_argument("--images", type=int, default=32, help="how many images (default 32)")
+    options.add_argument("--networks", default=",".join(NETWORKS), help=f"of {', '.join(CASES)}")
     options.add_argument("--rounds", type=int, default=5, help="runs behind each median (default 5)")
     options.add_argument("--peer-python", help="an interpreter with esp-ppq")
     options.add_argument("--memory", action="store_true", help="peak memory with 32 and with 500 images, too")
@@ -41,7 +44,9 @@ def _show(console: Console, title: str, figures: Iterable[measures.Figure]) -> N
 
 def main() -> None:
     chosen = _options()
-    console = Console()
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=140)
     console.print(
         f"tinsmith {tinsmith.__version__}, ONNX Runtime {ort.__version__}, Python {platform.python_version()}, "
         f"{os.cpu_count()} cores, {measures.THREADS} threads, medians of {chosen.rounds}"
@@ -52,21 +57,18 @@ def main() -> None:
     if chosen.models is None:
         console.print("Networks: skipped, no folder of models is given (--models or TINSMITH_BENCH_MODELS)")
         return
-    found, skipped = workloads(chosen.models, chosen.data or chosen.models.parent, chosen.images)
-    for line in skipped:
-        console.print(line)
-    for workload in found:
-        figures = [
-            *measures.simulation(workload, chosen.rounds),
-            *measures.quantizing(workload, min(chosen.rounds, 3)),
-            *measures.writing(workload, chosen.rounds),
-        ]
-        if chosen.memory:
-            figures += measures.memory(workload)
-        if chosen.peer_python:
-            figures += measures.peer(workload, chosen.peer_python)
-        what = "pictures" if workload.real else "images of noise"
-        _show(console, f"{workload.name}, {len(workload.images)} {what}", figures)
+    for name in chosen.networks.split(","):
+        for case in found([name], chosen.data or chosen.models.parent, NETWORKS.get(name, 64), chosen.models):
+            if isinstance(case, str):
+                console.print(case)
+                continue
+            _show(console, f"{name}, {len(case.samples)} images", measures.simulation(case, chosen.rounds))
+            figures = measures.quantizing(case, min(chosen.rounds, 3)) + measures.writing(case, chosen.rounds)
+            if chosen.memory:
+                figures += measures.memory(case)
+            if chosen.peer_python:
+                figures += measures.peer(case, chosen.peer_python)
+            _show(console, f"{name}, quantizing and writing", figures)
 
 
 if __name__ == "__main__":
