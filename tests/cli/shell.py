@@ -22,7 +22,7 @@ class Outcome:
 
 def tinsmith(*arguments: str | Path) -> Outcome:
     """Run the command; errors that are nobody's intention are raised."""
-    runner = CliRunner(**({} if _streams_apart() else {"mix_stderr": False}))
+    runner = CliRunner(env={"COLUMNS": "120"}, **({} if _streams_apart() else {"mix_stderr": False}))
     result = runner.invoke(main, [str(argument) for argument in arguments], prog_name="tinsmith")
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
