@@ -126,12 +126,13 @@ def run(model: Any, data: Any, recipe: Recipe, target: Target, progress: Progres
         limit=recipe.samples,
     )
     kept = _First(source, CHECKED_SAMPLES)
+    values, observed_widths = observed_values(net, widths, target)
     stats = observe(
         canonical,
-        observed_values(net, widths, target),
+        values,
         kept,
         rounding=target.rounding,
-        bits=sorted({width for width in widths.values() if width != 32}),
+        bits=observed_widths,
         progress=lambda done, total: tell("calibrate", done, total),
         histograms=method_named(recipe.calibration).histograms,
     )

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tinsmith.ops import operators
-from tinsmith.ops.floatnode import FloatNode, Network, Operand
-from tinsmith.ops.ports import Kind, Ports
+from tinsmith.ops.floatnode import FloatNode, Network, Operand, readers
+from tinsmith.ops.ports import Kind, Port, Ports
 from tinsmith.ops.steps import upper_bound
 from tinsmith.targets import Target
 
@@ -30,6 +30,7 @@ class Border:
         value: The value that is read.
         group: The group whose exponent it must arrive in; None where it only changes width.
         bits: The width it must arrive in.
+        exponent: The exponent it must arrive in, where the runtime dictates one.
     """
 
     node: str
@@ -37,6 +38,7 @@ class Border:
     value: str
     group: int | None
     bits: int
+    exponent: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,6 +52,7 @@ class Groups:
             do not.
         constants: By group: constants that must be written with its exponent.
         borders: Inputs that may need a RequantizeLinear.
+        pinned: By group: the exponent the runtime dictates.
     """
 
     of: Mapping[str, int]
@@ -57,6 +60,7 @@ class Groups:
     measured: Mapping[int, tuple[str, ...]]
     constants: Mapping[int, tuple[Operand, ...]]
     borders: tuple[Border, ...]
+    pinned: Mapping[int, int]
 
 
 def group(network: Network, bits: Mapping[str, int], target: Target) -> Groups:
@@ -77,12 +81,14 @@ class _Grouping:
         self.target = target
         self.parent: dict[str, str] = {}
         self.width: dict[str, int] = {}
-        self.uses = Counter(i.name for n in network.nodes for i in n.inputs if i is not None)
+        self.readers = readers(network)
+        self.uses = Counter({name: len(nodes) for name, nodes in self.readers.items()})
         self.uses.update(operand.name for operand in network.outputs)
         self.free: set[str] = set()
         self.copies: set[str] = set()
         self.tied_constants: list[tuple[str, Operand]] = []
-        self.pending: list[tuple[str, int, str, str | None, int]] = []
+        self.pending: list[tuple[str, int, str, str | None, int, int | None]] = []
+        self.pins: dict[str, int] = {}
 
     def run(self) -> Groups:
         for operand in self.network.inputs:
@@ -104,9 +110,10 @@ class _Grouping:
             {index: tuple(names) for index, names in measured.items()},
             {index: tuple(found) for index, found in constants.items()},
             tuple(
-                Border(node, index, value, None if output is None else of[output], width)
-                for node, index, value, output, width in self.pending
+                Border(node, index, value, None if output is None else of[output], width, exponent)
+                for node, index, value, output, width, exponent in self.pending
             ),
+            {of[name]: exponent for name, exponent in self.pins.items()},
         )
 
     def _root(self, name: str) -> str:
@@ -123,12 +130,12 @@ class _Grouping:
 
     def _input(self, operand: Operand) -> None:
         """A graph input takes the width of its first quantized reader; unread by any, it stays float."""
-        for node in self.network.nodes:
+        for node in self.readers.get(operand.name, []):
+            if self.bits[node.name] == 32:
+                continue
             ports = operators()[node.op_type].ports(node, self.target)
             for read, port in zip(node.inputs, ports.inputs, strict=True):
-                if read is None or read.name != operand.name:
-                    continue
-                if port.kind in (Kind.ACTIVATION, Kind.WEIGHT) and self.bits[node.name] != 32:
+                if read is not None and read.name == operand.name and port.kind in (Kind.ACTIVATION, Kind.WEIGHT):
                     self._new(operand.name, port.bits or self.bits[node.name])
                     return
 
@@ -136,10 +143,14 @@ class _Grouping:
         width = self.bits[node.name]
         if width == 32:
             return
-        outputs = [o.name for o, port in zip(node.outputs, ports.outputs, strict=True) if port.kind is Kind.ACTIVATION]
+        outputs: list[str] = []
         for name, port in zip((o.name for o in node.outputs), ports.outputs, strict=True):
             if port.kind is Kind.ACTIVATION:
                 self._new(name, port.bits or width)
+                if port.exponent is None:
+                    outputs.append(name)
+                else:
+                    self.pins[name] = port.exponent
         if ports.tied:
             for other in outputs[1:]:
                 self._union(outputs[0], other)
@@ -153,7 +164,7 @@ class _Grouping:
             if index in ports.tied:
                 self._tie(node, index, operand, outputs[0], moves=len(ports.tied) == 1)
             elif operand.const is None:
-                self._read(node, index, operand, ports.inputs[index].bits or width)
+                self._read(node, index, operand, ports.inputs[index], width)
 
     def _float_born(self, operand: Operand, width: int) -> None:
         """A value computed in float that is quantized where it is read; it can take any exponent there."""
@@ -171,15 +182,16 @@ class _Grouping:
                 if moves and operators()[node.op_type].passive:
                     self.copies.update(o.name for o in node.outputs)
             else:
-                self.pending.append((node.name, index, operand.name, output, self.width[output]))
+                self.pending.append((node.name, index, operand.name, output, self.width[output], None))
 
-    def _read(self, node: FloatNode, index: int, operand: Operand, width: int) -> None:
-        if self.width[operand.name] != width:
-            self.pending.append((node.name, index, operand.name, None, width))
+    def _read(self, node: FloatNode, index: int, operand: Operand, port: Port, width: int) -> None:
+        needed = port.bits or width
+        if self.width[operand.name] != needed or port.exponent is not None:
+            self.pending.append((node.name, index, operand.name, None, needed, port.exponent))
 
     def _only_feeds_activation(self, name: str) -> bool:
         """Whether nothing but a Relu or a Clip from 0 reads it: its own error is not seen, only the activation's."""
-        if self.uses[name] != 1:
-            return False
-        readers = [n for n in self.network.nodes if any(i is not None and i.name == name for i in n.inputs)]
-        return len(readers) == 1 and upper_bound(readers[0]) is not None and readers[0].input(0).name == name
+        match self.readers.get(name, []):
+            case [reader]:
+                return self.uses[name] == 1 and upper_bound(reader) is not None and reader.input(0).name == name
+        return False

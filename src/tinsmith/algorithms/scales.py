@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinsmith.algorithms.groups import Groups, group
+from tinsmith.algorithms.groups import Border, Groups, group
 from tinsmith.algorithms.weights import Weights, least_error, weights_of
 from tinsmith.calibrate.constants import constant_stats
 from tinsmith.calibrate.exponents import PERCENTILE, choose_exponent, method_named
@@ -35,12 +35,16 @@ beyond those that calibration happened to see from saturating, which costs far m
 _ROUNDS = 64
 
 
-def observed_values(network: Network, bits: Mapping[str, int], target: Target) -> list[str]:
-    """The values calibration must observe: those that decide a group's exponent, and those read in another width."""
+def observed_values(network: Network, bits: Mapping[str, int], target: Target) -> tuple[list[str], list[int]]:
+    """The values calibration must observe, and for which widths.
+
+    Values that decide a group's exponent, and those read in another width than their own.
+    """
     groups = group(network, bits, target)
     names = [name for values in groups.measured.values() for name in values]
     names += [border.value for border in groups.borders if border.group is None]
-    return list(dict.fromkeys(names))
+    widths = {*groups.bits.values(), *(border.bits for border in groups.borders)}
+    return list(dict.fromkeys(names)), sorted(widths)
 
 
 def choose_formats(
@@ -109,6 +113,7 @@ class _Choice:
             self.exponents[index] = self._best(seen, self.groups.bits[index]) if seen else 0
         for _, index, limit in self._limits():
             self.exponents[index] = min(self.exponents[index], limit)
+        self.exponents.update(self.groups.pinned)
         for node in self.network.nodes:
             ports = self.ports[node.name]
             if self.bits[node.name] == 32:
@@ -167,7 +172,7 @@ class _Choice:
         else:
             second = linear.weights.fitted(first, self.target)
         needed = int(np.max(first + second))
-        self.exponents[output] = max(self.exponents[output], needed)
+        self._raise(output, needed, f"{node.op_type} {node.name!r}")
         if linear.weights is not None:
             second = np.maximum(second, self.exponents[output] - first - self.target.max_shift)
         linear.current = second
@@ -189,8 +194,13 @@ class _Choice:
         """The exponent in which a value of another width arrives at an input that ties nothing."""
         for border in self.groups.borders:
             if (border.node, border.index) == (name, index) and border.group is None:
-                return self._narrowed(border.value, border.bits)
+                return self._arrival(border)
         return None
+
+    def _arrival(self, border: Border) -> int:
+        if border.exponent is not None:
+            return border.exponent
+        return self._narrowed(border.value, border.bits) if border.group is None else self.exponents[border.group]
 
     def _narrowed(self, value: str, width: int) -> int:
         """The exponent of a value read in another width: kept when widened, chosen anew (never finer) when narrowed."""
@@ -204,7 +214,15 @@ class _Choice:
         """No left shift where a value enters another group, except into more bits, where it cannot overflow."""
         home = self.groups.of[value]
         if joined is not None and width <= self.groups.bits[home]:
-            self.exponents[joined] = max(self.exponents[joined], self.exponents[home])
+            self._raise(joined, self.exponents[home], f"value {value!r}")
+
+    def _raise(self, index: int, needed: int, subject: str) -> None:
+        """Make a group's exponent at least ``needed``."""
+        if needed > self.exponents[index]:
+            if index in self.groups.pinned:
+                reason = f"needs exponent {needed}, and the runtime dictates {self.groups.pinned[index]}."
+                raise QuantizationError(reason, subject=subject, hint="Run it in int16.")
+            self.exponents[index] = needed
 
     def _limits(self) -> list[tuple[FloatNode, int, int]]:
         """Int8 nodes whose kernel overflows beyond an input exponent, with the input's group and that exponent."""
@@ -222,8 +240,7 @@ class _Choice:
         }
         uses = dict(self.uses)
         for border in self.groups.borders:
-            chosen = self._narrowed(border.value, border.bits) if border.group is None else self.exponents[border.group]
-            needed = Format(border.bits, (chosen,))
+            needed = Format(border.bits, (self._arrival(border),))
             if needed != values[border.value]:
                 uses[border.node, border.index] = needed
         for linear in self.products:

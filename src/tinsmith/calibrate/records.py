@@ -126,10 +126,13 @@ def split(item: Any, specs: Sequence[InputSpec], label: str, start: int) -> Iter
     where = f" ({label})" if label else ""
     first = f"sample {start}{where}"
     arrays = {name: as_array(raw, first) for name, raw in named(item, specs, first).items()}
-    rows = common_rows({spec.name: rows_of(arrays[spec.name].shape, spec, first) for spec in specs}, first)
-    if rows is None:
+    counts = {spec.name: rows_of(arrays[spec.name].shape, spec, first) for spec in specs}
+    if set(counts.values()) <= {None, 1}:
+        # A recurrent layer's state, for one, has a batch axis where its sequence has none.
+        arrays = {name: array if counts[name] is None else array[0] for name, array in arrays.items()}
         yield first, arrays
         return
+    rows = common_rows(counts, first) or 0
     for row in range(rows):
         place = f" ({label}, row {row})" if label and rows > 1 else where
         yield f"sample {start + row}{place}", {name: array[row] for name, array in arrays.items()}
@@ -138,9 +141,10 @@ def split(item: Any, specs: Sequence[InputSpec], label: str, start: int) -> Iter
 def arrays_reader(data: Any, specs: Sequence[InputSpec]) -> Reader:
     """One array, or a mapping of arrays, held in memory; samples along the first axis."""
     arrays = {name: as_array(raw, "data") for name, raw in named(data, specs, "data").items()}
-    rows = common_rows({spec.name: rows_of(arrays[spec.name].shape, spec, "data") for spec in specs}, "data")
+    counts = {spec.name: rows_of(arrays[spec.name].shape, spec, "data") for spec in specs}
+    rows = 1 if set(counts.values()) <= {None, 1} else common_rows(counts, "data")
     shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
-    return Reader(lambda: split(arrays, specs, "", 0), 1 if rows is None else rows, f"arrays: {shapes}")
+    return Reader(lambda: split(arrays, specs, "", 0), rows, f"arrays: {shapes}")
 
 
 def iterable_reader(data: Any, specs: Sequence[InputSpec]) -> Reader:
