@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
@@ -17,6 +18,8 @@ class ProgramSink:
         self.nodes: list[Node] = []
         self.values: dict[str, Value] = {}
         self._tables: dict[str, Tensor] = {}
+        self._table_names: dict[tuple[str, bytes, tuple[int, ...]], str] = {}
+        self._table_counts: Counter[str] = Counter()
         self._parameters: dict[str, Tensor] = {}
         self._taken = set(taken)
         self._node_names: set[str] = set()
@@ -63,17 +66,13 @@ class ProgramSink:
 
     def add_table(self, op_type: str, data: Array, exponents: tuple[int, ...]) -> str:
         """Add a look-up table, or find an equal one."""
-        frozen = _frozen(data)
-        for name, known in self._tables.items():
-            if (
-                known.exponents == exponents
-                and known.dtype == DType.of(data.dtype)
-                and np.array_equal(known.data, data)
-            ):
-                return name
-        name = self.reserve(f"{op_type}_lut_{sum(n.startswith(op_type + '_lut_') for n in self._tables)}")
-        self._tables[name] = Tensor(name, frozen, exponents)
-        return name
+        key = (data.dtype.str, data.tobytes(), exponents)
+        if key not in self._table_names:
+            name = self.reserve(f"{op_type}_lut_{self._table_counts[op_type]}")
+            self._table_counts[op_type] += 1
+            self._tables[name] = Tensor(name, _frozen(data), exponents)
+            self._table_names[key] = name
+        return self._table_names[key]
 
     def add_value(self, name: str, dtype: DType, shape: tuple[int, ...], exponents: tuple[int, ...]) -> str:
         """Declare an intermediate value under a unique name derived from ``name``."""

@@ -49,6 +49,16 @@ class Guard:
     limit: float
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How long a `Builder`'s lists were at one point."""
+
+    steps: int
+    guards: int
+    places: int
+    constants: int
+
+
 @dataclass(slots=True)
 class Builder:
     """Collects the graph: steps, constants, and where each program value lives."""
@@ -60,28 +70,40 @@ class Builder:
     ranks: dict[str, int] = field(default_factory=dict)
     _counter: int = 0
     _known: dict[tuple[str, tuple[int, ...], bytes], str] = field(default_factory=dict)
+    _producers: dict[str, Step] = field(default_factory=dict)
 
-    def mark(self) -> tuple[int, int, frozenset[tuple[str, Layout]]]:
+    def mark(self) -> Mark:
         """Where the graph stands now, for `rollback`."""
-        return len(self.steps), len(self.guards), frozenset(self.places)
+        return Mark(len(self.steps), len(self.guards), len(self.places), len(self.constants))
 
-    def rollback(self, mark: tuple[int, int, frozenset[tuple[str, Layout]]]) -> None:
-        """Forget steps, guards and places added since ``mark``."""
-        steps, guards, places = mark
-        del self.steps[steps:], self.guards[guards:]
-        self.places = {key: name for key, name in self.places.items() if key in places}
+    def rollback(self, mark: Mark) -> None:
+        """Forget steps, guards, places and constants added since ``mark``."""
+        for step in self.steps[mark.steps :]:
+            for name in step.outputs:
+                del self._producers[name]
+        del self.steps[mark.steps :], self.guards[mark.guards :]
+        while len(self.places) > mark.places:
+            self.places.popitem()
+        while len(self.constants) > mark.constants:
+            self.constants.popitem()
+            self._known.popitem()
 
     def fresh(self, hint: str) -> str:
         """A new tensor name."""
         self._counter += 1
         return f"_{hint}_{self._counter}"
 
+    def producer(self, tensor: str) -> Step | None:
+        """The step that computes ``tensor``; None for constants and graph inputs."""
+        return self._producers.get(tensor)
+
     def rename(self, tensor: str, name: str) -> None:
         """Give the output of a step another name; nothing may read it yet."""
-        for index, step in enumerate(self.steps):
-            if tensor in step.outputs:
-                outputs = tuple(name if output == tensor else output for output in step.outputs)
-                self.steps[index] = Step(step.op_type, step.inputs, outputs, step.attributes)
+        step = self._producers.pop(tensor)
+        outputs = tuple(name if output == tensor else output for output in step.outputs)
+        renamed = Step(step.op_type, step.inputs, outputs, step.attributes)
+        self.steps[self.steps.index(step)] = renamed
+        self._producers.update(dict.fromkeys(outputs, renamed))
 
     def constant(self, data: Any) -> str:
         """An initializer holding ``data``; equal ones are shared."""
@@ -95,7 +117,9 @@ class Builder:
     def op(self, op_type: str, *inputs: str, outputs: int = 1, **attributes: EmitAttribute) -> Any:
         """Append an ONNX node; returns its output name, or a tuple of names."""
         names = tuple(self.fresh(op_type) for _ in range(outputs))
-        self.steps.append(Step(op_type, inputs, names, attributes))
+        step = Step(op_type, inputs, names, attributes)
+        self.steps.append(step)
+        self._producers.update(dict.fromkeys(names, step))
         return names[0] if outputs == 1 else names
 
     def place(self, value: str, tensor: str, layout: Layout, rank: int) -> None:
@@ -192,8 +216,3 @@ class Emit:
         """
         magic = self.scalar(1.5 * 2.0**23)
         return str(self.op("Sub", self.op("Add", tensor, magic), magic))
-
-    def looked_up(self, tensor: str, table: Array, offset: int) -> str:
-        """``table[x + offset]`` of a carrier, as a carrier (float32)."""
-        index = self.op("Cast", self.op("Add", tensor, self.scalar(offset)), to=6)
-        return str(self.op("Gather", self.constant(table, np.float32), index))

@@ -106,3 +106,13 @@ class Network:
     inputs: tuple[Operand, ...]
     outputs: tuple[Operand, ...]
     name: str = ""
+
+
+def readers(network: Network) -> dict[str, list[FloatNode]]:
+    """By value name: the nodes that read it, in order, once for each input that does."""
+    found: dict[str, list[FloatNode]] = {}
+    for node in network.nodes:
+        for operand in node.inputs:
+            if operand is not None:
+                found.setdefault(operand.name, []).append(node)
+    return found

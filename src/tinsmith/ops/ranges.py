@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from tinsmith.ops.emit import Builder, Step
@@ -39,27 +37,26 @@ def known_range(builder: Builder, tensor: str, bits: int) -> Range:
     """
     lowest, highest = qrange(bits)
     outer = (float(lowest), float(highest))
-    producers = {name: step for step in builder.steps for name in step.outputs}
-    low, high = _range(builder, producers, tensor, outer, 0)
+    low, high = _range(builder, tensor, outer, 0)
     return max(low, outer[0]), min(high, outer[1])
 
 
-def _range(builder: Builder, producers: Mapping[str, Step], tensor: str, outer: Range, depth: int) -> Range:
+def _range(builder: Builder, tensor: str, outer: Range, depth: int) -> Range:
     if tensor in builder.constants:
         data = builder.constants[tensor]
         return (float(np.min(data)), float(np.max(data))) if data.size else outer
-    step = producers.get(tensor)
+    step = builder.producer(tensor)
     if step is None or depth > 64:
         return outer
 
     def of(name: str) -> Range:
-        return _range(builder, producers, name, outer, depth + 1)
+        return _range(builder, name, outer, depth + 1)
 
     if step.op_type == "Clip":
         return of(step.inputs[1])[0], of(step.inputs[2])[1]
     if step.op_type == "Relu":
         return 0.0, max(0.0, of(step.inputs[0])[1])
-    rounds = step.inputs[0] if step.op_type in _ROUND else _rounded_by_addition(producers, step)
+    rounds = step.inputs[0] if step.op_type in _ROUND else _rounded_by_addition(builder, step)
     if rounds is not None:
         low, high = of(rounds)
         return float(np.floor(low)), float(np.ceil(high))
@@ -71,9 +68,9 @@ def _range(builder: Builder, producers: Mapping[str, Step], tensor: str, outer: 
     return outer
 
 
-def _rounded_by_addition(producers: Mapping[str, Step], step: Step) -> str | None:
+def _rounded_by_addition(builder: Builder, step: Step) -> str | None:
     """What ``step`` rounds where it takes back the constant that the step before it added; see `Emit.rounded_small`."""
-    before = producers.get(step.inputs[0])
+    before = builder.producer(step.inputs[0])
     if step.op_type != "Sub" or before is None or before.op_type != "Add" or before.inputs[1] != step.inputs[1]:
         return None
     return before.inputs[0]

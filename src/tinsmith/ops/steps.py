@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
 
 from tinsmith.ops import operators
-from tinsmith.ops.floatnode import FloatNode, Network, Operand
+from tinsmith.ops.floatnode import FloatNode, Network, Operand, readers
 from tinsmith.quant.format import Formats
 
 
@@ -49,17 +48,16 @@ def upper_bound(node: FloatNode) -> float | None:
 
 def activations_after_linear(network: Network) -> dict[str, FloatNode]:
     """By the name of a node that can absorb one: the Relu or Clip that alone consumes its output."""
-    uses = Counter(i.name for node in network.nodes for i in node.inputs if i is not None)
+    reading = readers(network)
     kept = {operand.name for operand in network.outputs}
-    consumers = {node.input(0).name: node for node in network.nodes if upper_bound(node) is not None}
     found: dict[str, FloatNode] = {}
     for node in network.nodes:
         operator = operators().get(node.op_type)
-        if operator is None or not operator.fuses_relu:
+        if operator is None or not operator.fuses_relu or node.outputs[0].name in kept:
             continue
-        output = node.outputs[0].name
-        if uses[output] == 1 and output not in kept and output in consumers:
-            found[node.name] = consumers[output]
+        match reading.get(node.outputs[0].name, []):
+            case [reader] if upper_bound(reader) is not None and reader.input(0).name == node.outputs[0].name:
+                found[node.name] = reader
     return found
 
 
