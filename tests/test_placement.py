@@ -9,7 +9,7 @@ import pytest
 
 from tinsmith.errors import RecipeError, UnsupportedError
 from tinsmith.ops.floatnode import FloatAttribute, FloatNode, Network, Operand
-from tinsmith.placement import Decision, place
+from tinsmith.placement import Decision, forced, place
 from tinsmith.targets import find
 
 S3 = find("esp32s3")
@@ -124,7 +124,13 @@ def test_what_the_runtime_lacks_in_a_width_runs_in_another() -> None:
         {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"},
     )
     found = place(Network((resize,), (operand("x"),), (operand("y", (1, 4, 16, 16)),)), S3, bits=16)
-    assert found["grow"] == Decision("int8", "the runtime has no int16 Resize")
+    assert found["grow"] == Decision("int8", "the runtime has no int16 Resize", forced=True)
+    assert forced(found) == ("'grow' runs in int8: the runtime has no int16 Resize.",)
+
+
+@pytest.mark.parametrize("patterns", [[], ["conv"]])
+def test_choices_and_defaults_are_not_worth_a_note(chain: Network, patterns: list[str]) -> None:
+    assert forced(place(chain, S3, int16=patterns)) == ()
 
 
 def test_every_unsupported_node_is_named_with_the_reason() -> None:
@@ -136,6 +142,15 @@ def test_every_unsupported_node_is_named_with_the_reason() -> None:
     assert "Einsum 'sum': the runtime has no such operator." in message
     assert "Conv 'grouped': `group` must be 1" in message
     assert "fine" not in message
+
+
+def test_a_node_with_two_problems_counts_once() -> None:
+    weights = constant("w", np.ones((4, 2, 3, 3), np.float32))
+    bias = operand("bias", (4,))
+    odd = node("Conv", "odd", "x", "y", weights, bias, group=2, pads=(1, 1, 1, 1), kernel_shape=(3, 3))
+    with pytest.raises(UnsupportedError, match="one node cannot run") as caught:
+        place(network([odd], ["y"]), S3)
+    assert str(caught.value).count("Conv 'odd'") == 2
 
 
 def test_operators_of_files_are_not_importable() -> None:

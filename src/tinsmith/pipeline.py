@@ -103,7 +103,7 @@ def run(model: Any, data: Any, recipe: Recipe, target: Target, progress: Progres
     from tinsmith.graph.canonical import canonicalize
     from tinsmith.graph.network import network
     from tinsmith.lower import lower
-    from tinsmith.placement import place
+    from tinsmith.placement import forced, place
     from tinsmith.simulator.headroom import headroom
 
     tell: Progress = progress if progress is not None else lambda stage, done, total: None
@@ -142,7 +142,7 @@ def run(model: Any, data: Any, recipe: Recipe, target: Target, progress: Progres
     program = finish(lower(net, formats, widths, target), recipe, target, stats.digest)
     refuse_illegal(program, target)
     tell("check accumulators", 0, None)
-    notes = headroom(program, target, kept.samples)
+    notes = (*forced(placement), *headroom(program, target, kept.samples))
     return Quantized(canonical, net, placement, formats, program, target, recipe, kept.samples[0], notes)
 
 

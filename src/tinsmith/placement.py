@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from tinsmith.errors import RecipeError, UnsupportedError
 from tinsmith.ops import operators
 from tinsmith.ops.base import Operator, Precision
-from tinsmith.ops.floatnode import FloatNode, Network
+from tinsmith.ops.floatnode import FloatNode, Network, readers
 from tinsmith.ops.ports import Kind
 from tinsmith.ops.steps import activations_after_linear
 from tinsmith.targets import Target
@@ -20,10 +20,17 @@ BITS: dict[Precision, int] = {"int8": 8, "int16": 16, "float32": 32}
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A node's precision and why."""
+    """A node's precision and why.
+
+    Attributes:
+        precision: What it runs in.
+        reason: Why, for reports.
+        forced: Whether the runtime lacks the precision it would have had.
+    """
 
     precision: Precision
     reason: str
+    forced: bool = False
 
     @property
     def bits(self) -> int:
@@ -55,45 +62,50 @@ def place(network: Network, target: Target, *, bits: int = 8, int16: Sequence[st
         raise RecipeError(f"{bits} bits are not available.", subject="bits", hint="The chips compute in 8 or 16 bits.")
     chosen = _matches(network, int16)
     _refuse(network, target)
-    default: Precision = "int8" if bits == 8 else "int16"
+    default = Decision("int8" if bits == 8 else "int16", "default")
     absorbed = {activation.name: name for name, activation in activations_after_linear(network).items()}
     for activation, name in absorbed.items():
         if activation in chosen:
             chosen.setdefault(name, chosen[activation])
     producers = {output.name: node for node in network.nodes for output in node.outputs}
+    reading = readers(network)
     decisions: dict[str, Decision] = {}
     for node in network.nodes:
         operator = operators()[node.op_type]
-        source = producers.get(node.input(0).name) if node.inputs and node.has(0) else None
+        source = producers.get(node.input(0).name) if node.has(0) else None
         if node.name in absorbed:
             with_it = decisions[absorbed[node.name]].precision
             decision = Decision(with_it, f"with {absorbed[node.name]!r}, whose activation it is")
         elif node.name in chosen:
             decision = Decision("int16", f"chosen by {chosen[node.name]!r}")
-        elif source is not None and _leaves_float(source, target, decisions) and "float32" in operator.types:
-            decision = Decision("float32", f"its input is the float output of {source.name!r}")
-            if not operator.passive:
-                decision = Decision(default, "default")
-        elif operator.passive and source is not None:
-            decision = Decision(decisions[source.name].precision, f"moves what {source.name!r} computes")
-        elif operator.passive and _first_consumer_bits(network, node, chosen):
-            decision = Decision("int16", "moves what only int16 nodes read")
+        elif not operator.passive:
+            decision = default
+        elif source is not None:
+            decision = _moved(operator, source, target, decisions)
         else:
-            decision = Decision(default, "default")
+            behind = [reader.name for output in node.outputs for reader in reading.get(output.name, ())]
+            only_chosen = behind and all(name in chosen for name in behind)
+            decision = Decision("int16", "moves what only int16 nodes read") if only_chosen else default
         decisions[node.name] = _supported(decision, operator, node)
     return decisions
 
 
-def _leaves_float(node: FloatNode, target: Target, decisions: Mapping[str, Decision]) -> bool:
-    if decisions[node.name].precision == "float32":
-        return True
-    return operators()[node.op_type].ports(node, target).outputs[0].kind is Kind.FLOAT
+def forced(placement: Placement) -> tuple[str, ...]:
+    """A line for each node that the runtime lacks in the precision it would have had."""
+    return tuple(
+        f"{name!r} runs in {decision.precision}: {decision.reason}."
+        for name, decision in placement.items()
+        if decision.forced
+    )
 
 
-def _first_consumer_bits(network: Network, node: FloatNode, chosen: Mapping[str, str]) -> bool:
-    names = {output.name for output in node.outputs}
-    readers = [n for n in network.nodes if any(i is not None and i.name in names for i in n.inputs)]
-    return bool(readers) and all(reader.name in chosen for reader in readers)
+def _moved(operator: Operator, source: FloatNode, target: Target, decisions: Mapping[str, Decision]) -> Decision:
+    """Data movers follow the node whose results they move."""
+    found = decisions[source.name].precision
+    gives_float = operators()[source.op_type].ports(source, target).outputs[0].kind is Kind.FLOAT
+    if (found == "float32" or gives_float) and "float32" in operator.types:
+        return Decision("float32", f"its input is the float output of {source.name!r}")
+    return Decision(found, f"moves what {source.name!r} computes")
 
 
 def _supported(decision: Decision, operator: Operator, node: FloatNode) -> Decision:
@@ -101,7 +113,7 @@ def _supported(decision: Decision, operator: Operator, node: FloatNode) -> Decis
         return decision
     for other in ("int8", "int16", "float32"):
         if other in operator.types:
-            return Decision(other, f"the runtime has no {decision.precision} {node.op_type}")
+            return Decision(other, f"the runtime has no {decision.precision} {node.op_type}", forced=True)
     raise UnsupportedError("has no precision at all.", subject=f"{node.op_type} {node.name!r}")
 
 
@@ -123,14 +135,16 @@ def _matches(network: Network, patterns: Sequence[str]) -> dict[str, str]:
 
 
 def _refuse(network: Network, target: Target) -> None:
-    problems: list[str] = []
+    problems: dict[str, list[str]] = {}
     for node in network.nodes:
         operator = operators().get(node.op_type)
-        subject = f"{node.op_type} {node.name!r}"
         if operator is None or not operator.importable:
-            problems.append(f"{subject}: the runtime has no such operator.")
-            continue
-        problems += [f"{subject}: {c.message}" for c in operator.constraints if not c.check(node, target)]
+            reasons = ["the runtime has no such operator."]
+        else:
+            reasons = [limit.message for limit in operator.constraints if not limit.check(node, target)]
+        if reasons:
+            problems[node.name] = [f"{node.op_type} {node.name!r}: {reason}" for reason in reasons]
     if problems:
         count = f"{len(problems)} nodes" if len(problems) > 1 else "one node"
-        raise UnsupportedError("\n  ".join([f"{count} cannot run on {target.name}:", *problems]), subject="model")
+        lines = [line for lines in problems.values() for line in lines]
+        raise UnsupportedError("\n  ".join([f"{count} cannot run on {target.name}:", *lines]), subject="model")

@@ -146,7 +146,7 @@ def test_runtime_limits_are_notes(tmp_path: Path) -> None:
     model = saved(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "m")
     np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(4, 16, 4, 4)).astype(np.float32))
     said = ok("quantize", model, "--data", tmp_path / "x.npy", "-o", tmp_path / "out", "--bits", "16")
-    assert "note: 'grow' runs in int8: the runtime has no int16 Resize\n" in said
+    assert "note: 'grow' runs in int8: the runtime has no int16 Resize.\n" in said
 
 
 def test_what_is_there_stays_when_it_fails(workshop: Workshop, tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def quantize_command(
 
     from tinsmith.cli.progress import stages
     from tinsmith.pipeline import quantize
-    from tinsmith.report.terminal import moved_lines, quantized_lines
+    from tinsmith.report.terminal import quantized_lines
 
     shapes = _by_name(input_shapes)
     started = time.perf_counter()
@@ -87,10 +87,9 @@ def quantize_command(
     seconds = time.perf_counter() - started
     described = _described(quantized.recipe, choices["recipe"])
     placement, program = quantized.placement, quantized.program
-    notes = (*moved_lines(placement, f"int{quantized.recipe.bits}"), *quantized.notes)
     for line in (
         *quantized_lines(placement, program, quantized.target, list(saved), seconds, described),
-        *(f"note: {note}" for note in notes),
+        *(f"note: {note}" for note in quantized.notes),
     ):
         click.echo(line, err=print_recipe)
     if print_recipe:

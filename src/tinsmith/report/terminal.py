@@ -62,15 +62,6 @@ def quantized_lines(
     return [f"{name:<9}  {fact}" for name, fact in facts]
 
 
-def moved_lines(placement: Placement, asked: str) -> list[str]:
-    """One line for each node that the runtime lacks in the precision asked for."""
-    return [
-        f"{name!r} runs in {decision.precision}: {decision.reason}"
-        for name, decision in placement.items()
-        if decision.precision != asked and decision.reason.startswith("the runtime has no")
-    ]
-
-
 def evaluation_tables(found: Evaluation) -> list[Table]:
     """Accuracy beside the float model, and the closeness of each output to it."""
     grid = Table.grid(padding=(0, 2))
