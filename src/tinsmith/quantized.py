@@ -72,7 +72,7 @@ class Quantized:
             compiled: Use the compiled form.
 
         Returns:
-            `{name: array}`, integers in the file's layout; see `tinsmith.simulate` and `tinsmith.dequantize`.
+            Arrays by name, integers in the file's layout; see `tinsmith.simulate` and `tinsmith.dequantize`.
 
         Raises:
             DataError: The inputs do not fit the model.

@@ -62,7 +62,7 @@ class Simulator:
             save_all: Return every tensor.
 
         Returns:
-            `{name: array}` in the file's layout and dtypes; the samples of a batch one after the other along axis 0.
+            Arrays by name, in the file's layout and dtypes; the samples of a batch one after the other along axis 0.
 
         Raises:
             DataError: The inputs do not fit the program.
@@ -137,7 +137,7 @@ def simulate(
         assume_no_saturation: Skip the check of the ESP32-S3's saturating accumulators.
 
     Returns:
-        `{name: array}` in the file's layout: integers, or floats where the file says float.
+        Arrays by name, in the file's layout; integers, or floats where the file says float.
 
     Raises:
         DataError: The inputs do not fit the program.
@@ -156,8 +156,8 @@ def dequantize(program: Program, outputs: Mapping[str, Array]) -> dict[str, Arra
         outputs: `{name: array}` as `simulate` returns them.
 
     Returns:
-        `{name: array}`, in the model's original layout where the program records it (its inputs and outputs), else in
-        the file's.
+        Arrays by name, in the model's original layout where the program records it (its inputs and outputs), else in the
+        file's.
     """
     originals = layouts_of(program)
     result: dict[str, Array] = {}
