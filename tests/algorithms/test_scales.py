@@ -25,7 +25,7 @@ def _exponents(program: Program, name: str) -> tuple[int, ...]:
 
 
 def broken_rules(program: Program, target_name: str) -> list[str]:
-    """An independent check of FORMAT §4's rules 1 to 3 on the finished program."""
+    """An independent check of file format §4's rules 1 to 3 on the finished program."""
     target = find(target_name)
     found = []
     for node in program.nodes:

@@ -1,4 +1,4 @@
-"""LayerNormalization, RMSNormalization, LpNormalization: the sheet's float steps, one number after the other."""
+"""LayerNormalization, RMSNormalization, LpNormalization: the manual's float steps, one number after the other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GRU and LSTM: the sheet's steps one number after the other, float networks against ONNX Runtime."""
+"""GRU and LSTM: the manual's steps one number after the other, float networks against ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_gates_stop_at_the_sheets_entries(exponent: int, sigmoid: int, tanh: int
 
 
 class Sheet:
-    """SEMANTICS_MATH §1 in scalars."""
+    """arithmetic §9 in scalars."""
 
     def __init__(self, program: Program, target: Target) -> None:
         (self.node,) = program.nodes

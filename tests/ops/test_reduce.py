@@ -1,4 +1,4 @@
-"""Reductions, against Python's own integers and fractions, or the sheet's float steps."""
+"""Reductions, against Python's own integers and fractions, or the manual's float steps."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def test_nearest(target: Target, lengths: list[int], factors: list[float], shift
 
 
 def neighbours(out: int, n: int, scale: Any, aligned: bool) -> list[tuple[int, Any]]:
-    """x0 and the weight of x0 + 1, as the sheet has them."""
+    """x0 and the weight of x0 + 1, as arithmetic §12 has them."""
     found: list[tuple[int, Any]] = []
     for i in range(out):
         if aligned:

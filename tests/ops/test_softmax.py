@@ -1,4 +1,4 @@
-"""Softmax and LogSoftmax, against the sheet's steps one number after the other."""
+"""Softmax and LogSoftmax, against the manual's steps one number after the other."""
 
 from __future__ import annotations
 

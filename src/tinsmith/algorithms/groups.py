@@ -1,4 +1,4 @@
-"""Which values share an exponent (FORMAT §4 rule 2), and where a RequantizeLinear may stand between two exponents.
+"""Which values share an exponent (file format §4 rule 2), and where a RequantizeLinear may stand between two exponents.
 
 * Operators that move data tie their input to their outputs: no choice.
 * Add, Sub, Concat… add raw integers: every operand must *arrive* with the output's exponent. An operand that nobody

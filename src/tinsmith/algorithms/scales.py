@@ -2,7 +2,7 @@
 
 1. Every group of values that share an exponent (`tinsmith.algorithms.groups`) takes the one its observations favour.
 2. Every linear node's weights take the exponents of least error.
-3. The rules of FORMAT §4 are inequalities of the form *output ≥ sum of inputs*. They are met by raising exponents,
+3. The rules of file format §4 are inequalities of the form *output ≥ sum of inputs*. They are met by raising exponents,
    never by lowering: weights until the bias fits, outputs until no shift is negative, weights again until no shift
    exceeds the chip's. Raising only propagates forward, so this reaches a fixed point.
 """

@@ -1,4 +1,4 @@
-"""Exponents of the weights of linear operators, with room for the bias and the shift (FORMAT §4 rules 1, 3, 4)."""
+"""Exponents of the weights of linear operators, with room for the bias and the shift (file format §4 rules 1, 3, 4)."""
 
 from __future__ import annotations
 

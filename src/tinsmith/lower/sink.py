@@ -26,7 +26,7 @@ class ProgramSink:
 
     @property
     def constants(self) -> dict[str, Tensor]:
-        """Tables in node order, then parameters (FORMAT §3)."""
+        """Tables in node order, then parameters (file format §3)."""
         return {**self._tables, **self._parameters}
 
     def reserve(self, name: str) -> str:

@@ -1,4 +1,4 @@
-"""Activations: Relu, LeakyRelu, Clip, Elu, Sigmoid, Tanh, HardSigmoid, HardSwish, Swish (SEMANTICS_MATH §4)."""
+"""Activations: Relu, LeakyRelu, Clip, Elu, Sigmoid, Tanh, HardSigmoid, HardSwish, Swish (arithmetic §4)."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ class Operator:
 
     Attributes:
         name: ONNX or ESP-DL operator type.
-        compute: The exact result of one execution, arrays of the outputs' dtypes, as SEMANTICS says. Short.
+        compute: The exact result of one execution, arrays of the outputs' dtypes, as docs/arithmetic.md says. Short.
         emit: The same as nodes of an ONNX graph whose float arithmetic is exact; None where only the interpreter runs
             it. Raises `tinsmith.ops.emit.NotExpressible` for cases it cannot do.
         shape: Output shapes (file layout) from a `Call` whose data are not needed; None: found by running `compute`

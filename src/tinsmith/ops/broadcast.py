@@ -1,4 +1,4 @@
-"""How the runtime walks two broadcast operands: the dimensions it merges decide its arithmetic (SEMANTICS_MATH §6)."""
+"""How the runtime walks two broadcast operands: the dimensions it merges decide its arithmetic (arithmetic §3.1)."""
 
 from __future__ import annotations
 

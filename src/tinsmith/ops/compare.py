@@ -1,4 +1,4 @@
-"""Comparisons: booleans from raw integers (SEMANTICS_MATH §6)."""
+"""Comparisons: booleans from raw integers (arithmetic §3.6)."""
 
 from __future__ import annotations
 

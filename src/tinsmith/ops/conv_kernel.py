@@ -1,4 +1,4 @@
-"""What a Conv node of a program computes (SEMANTICS, "Conv, depthwise Conv, Gemm, MatMul")."""
+"""What a Conv node of a program computes (arithmetic §2)."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def conv_window(node: FloatNode) -> Window:
 
 
 def needs_explicit_pad(lengths: Sequence[int], window: Window) -> bool:
-    """Whether the kernels get this shape wrong (SEMANTICS, "Shapes the kernels get wrong").
+    """Whether the kernels get this shape wrong (arithmetic §2.3).
 
     With stride ≥ 2: ``-stride < D + p - reach < 0`` in any dimension. Always: a window without a real input element.
     """

@@ -37,7 +37,7 @@ def spread_shape(call: Call) -> list[tuple[int, ...]]:
 
 
 def insert_zeros(call: Call) -> Sequence[Array]:
-    """Output y[s·i] = x[i], zeros between and behind (SEMANTICS_MATH §7)."""
+    """Output y[s·i] = x[i], zeros between and behind (arithmetic §2.4)."""
     (result,) = spread_shape(call)
     y = np.zeros(result, call.out.dtype.numpy)
     x = call.arg(0).data

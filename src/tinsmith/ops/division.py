@@ -1,4 +1,4 @@
-"""Div, Mod and Pow: float32 arithmetic on integers, in the runtime's own order of steps (SEMANTICS_MATH §6)."""
+"""Div, Mod and Pow: float32 arithmetic on integers, in the runtime's own order of steps (arithmetic §3.4, §3.5)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tinsmith.targets import Target
 
 
 def quotient_unit(call: Call) -> np.float32:
-    """The k of the sheet: f32(f32(2**-e_y · 2**e_a) / 2**e_b), a power of two."""
+    """The k of arithmetic §3.4: f32(f32(2**-e_y · 2**e_a) / 2**e_b), a power of two."""
     return power(call.arg(0).exponent - call.arg(1).exponent - call.out.exponent)
 
 

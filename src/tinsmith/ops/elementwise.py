@@ -1,4 +1,4 @@
-"""Add, Sub and Mul (SEMANTICS, "Element-wise")."""
+"""Add, Sub and Mul (arithmetic §3.2, §3.3)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The single-precision functions the runtime calls, on float32 arrays.
 
-Each is the float64 function rounded once to float32, the same on every platform (SEMANTICS_MATH §9). Overflow, division
+Each is the float64 function rounded once to float32, the same on every platform (arithmetic §13). Overflow, division
 by zero and invalid arguments give infinities and NaN silently, as in C.
 """
 
@@ -47,13 +47,13 @@ def sqrtf(x: Float32) -> Float32:
 
 
 def sigmoid(x: Float32) -> Float32:
-    """``f32(1.0 / (1.0 + (double)expf(-x)))`` (SEMANTICS_MATH §4)."""
+    """``f32(1.0 / (1.0 + (double)expf(-x)))`` (arithmetic §4.2)."""
     with np.errstate(all="ignore"):
         return (1.0 / (1.0 + expf(-x).astype(np.float64))).astype(np.float32)
 
 
 def tanh(x: Float32) -> Float32:
-    """``f32(f32(2·sigmoid(f32(2x))) - 1)``, which is not tanhf (SEMANTICS_MATH §4)."""
+    """``f32(f32(2·sigmoid(f32(2x))) - 1)``, which is not tanhf (arithmetic §4.2)."""
     two, one = np.float32(2), np.float32(1)
     result: Float32 = two * sigmoid(two * x) - one
     return result

@@ -1,4 +1,4 @@
-"""What GRU and LSTM are made of: dot products to int16, and gate functions from tables (SEMANTICS_MATH §1.2, 1.3)."""
+"""What GRU and LSTM are made of: dot products to int16, and gate functions from tables (arithmetic §9.2, §9.3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gemm: the fully connected layer (SEMANTICS, "Conv, depthwise Conv, Gemm, MatMul")."""
+"""Gemm: the fully connected layer (arithmetic §2)."""
 
 from __future__ import annotations
 

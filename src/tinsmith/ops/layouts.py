@@ -1,4 +1,4 @@
-"""How operators treat the order of dimensions (FORMAT §5).
+"""How operators treat the order of dimensions (file format §5).
 
 A *perm* says how the file's layout orders a tensor: ``file_shape[i] = onnx_shape[perm[i]]``. A layout rule gets a
 float node and the perms in which its inputs are available, and answers with the perms it wants them in and those of

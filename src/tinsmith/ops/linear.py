@@ -90,7 +90,7 @@ def is_relu(call: Call) -> bool:
 
 
 def execute(call: Call, sums: Sums) -> Array:
-    """The output sat(act(rshift(acc, s))) of all sums: (OH, OW, N) in its dtype. SEMANTICS, "Conv…".
+    """The output sat(act(rshift(acc, s))) of all sums: (OH, OW, N) in its dtype (arithmetic §2).
 
     Leaves in `call.observe`: ``suspects``, ``saturated``, ``saturations``, ``wrapped``, ``peak`` as
     `tinsmith.quant.lanes.Notes`, and ``illegal_shift`` with the number of channels whose shift is outside 0 … 31.
@@ -217,7 +217,7 @@ def sums_fit(call: Call, filters: Array, *, depthwise: bool) -> str | None:
 
 
 def linear_ports(node: FloatNode, axis: int | None) -> Ports:
-    """Input, weights with channels along ``axis``, and a bias where there is one. FORMAT §4 rule 1 binds the output."""
+    """Input, weights with channels along ``axis``, and a bias where there is one; the output keeps file format §4 rule 1."""
     ports = (ACTIVATION, Port(Kind.WEIGHT, axis=axis), BIAS)
     return Ports(ports[: len(node.inputs)], (ACTIVATION,), product=(0, 1))
 

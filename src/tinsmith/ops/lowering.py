@@ -174,7 +174,7 @@ def lower_with_axis(call: Lowering) -> None:
 
 
 def lower_unary(call: Lowering, function: Callable[[Array], Array]) -> None:
-    """An activation: int8 becomes a look-up table of ``function`` (FORMAT §7), int16 and float stay the operator.
+    """An activation: int8 becomes a look-up table of ``function`` (file format §7), int16 and float stay the operator.
 
     Args:
         call: The lowering; input 0 and output 0 quantized alike or float.

@@ -1,4 +1,4 @@
-"""LUT, and Gelu, which the runtime has as a table only (SEMANTICS, "Activations"; FORMAT §7)."""
+"""LUT, and Gelu, which the runtime has as a table only (arithmetic §4.1, file format §7)."""
 
 from __future__ import annotations
 

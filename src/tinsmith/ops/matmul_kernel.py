@@ -1,4 +1,4 @@
-"""What a MatMul node of a program computes: both sides in the file's order, the right one packed (FORMAT §6)."""
+"""What a MatMul node of a program computes: both sides in the file's order, the right one packed (file format §6)."""
 
 from __future__ import annotations
 

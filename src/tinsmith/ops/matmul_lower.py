@@ -1,4 +1,4 @@
-"""From a float MatMul to a MatMul node whose right side is in packed order (FORMAT §6)."""
+"""From a float MatMul to a MatMul node whose right side is in packed order (file format §6)."""
 
 from __future__ import annotations
 

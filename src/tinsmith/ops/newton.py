@@ -1,4 +1,4 @@
-"""The runtime's own square root (SEMANTICS_MATH §2), which is not sqrtf."""
+"""The runtime's own square root (arithmetic §7.1), which is not sqrtf."""
 
 from __future__ import annotations
 

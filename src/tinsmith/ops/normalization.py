@@ -1,4 +1,4 @@
-"""LayerNormalization, RMSNormalization, LpNormalization (SEMANTICS_MATH §2)."""
+"""LayerNormalization, RMSNormalization, LpNormalization (arithmetic §7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The order in which a file stores the weights of linear operators (FORMAT §6).
+"""The order in which a file stores the weights of linear operators (file format §6).
 
 Vector units take ``block`` filters at a time, so the first ``N // block * block`` filters are interleaved by blocks;
 the rest follows filter by filter. Chips without a vector unit (block 1) have only a "rest". Everything here moves

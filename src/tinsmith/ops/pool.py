@@ -1,4 +1,4 @@
-"""MaxPool, AveragePool and GlobalAveragePool, over one or two dimensions (SEMANTICS, "Pooling")."""
+"""MaxPool, AveragePool and GlobalAveragePool, over one or two dimensions (arithmetic §5)."""
 
 from __future__ import annotations
 

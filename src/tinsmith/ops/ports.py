@@ -49,8 +49,8 @@ class Ports:
         inputs: One per input, absent ones included.
         outputs: One per output.
         tied: Indices of inputs that must arrive with the exponent and width of the first output (all quantized
-            outputs share it too). FORMAT §4 rule 2.
-        product: Indices of two inputs whose exponents add up to at most the output's, on every channel. Rule 1.
+            outputs share it too): file format §4 rule 2.
+        product: Indices of two inputs whose exponents add up to at most the output's, on every channel: rule 1.
         largest_input_exponent: Upper bound of input 0's exponent, where the kernel overflows beyond it.
     """
 

@@ -1,4 +1,4 @@
-"""PRelu with a slope per channel, in the kernel the chip has for it (SEMANTICS, "Activations")."""
+"""PRelu with a slope per channel, in the kernel the chip has for it (arithmetic §4.5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The frame of GRU and LSTM: reading a node's tensors, walking through time, giving its outputs (SEMANTICS_MATH §1)."""
+"""The frame of GRU and LSTM: reading a node's tensors, walking through time, giving its outputs (arithmetic §9)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GRU and LSTM (SEMANTICS_MATH §1)."""
+"""GRU and LSTM (arithmetic §9)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _stored(node: Recurrence, v: Float32) -> Array:
 
 
 def gru_cell(node: Recurrence, layer: Layer) -> Step:
-    """One step of a GRU in integers (§1.4)."""
+    """One step of a GRU in integers (arithmetic §9.4)."""
     product, recurrent = _dots(node, layer)
     gates, size, rounding = gates_of(node.gate_exponent), node.hidden, node.call.target.rounding
     unit = power(-node.state_exponents[0])
@@ -60,7 +60,7 @@ def gru_cell(node: Recurrence, layer: Layer) -> Step:
 
 
 def lstm_cell(node: Recurrence, layer: Layer) -> Step:
-    """One step of an LSTM in integers (§1.5). The cell before it wraps is far below four times its range."""
+    """One step of an LSTM in integers (arithmetic §9.5). The cell before it wraps is far below four times its range."""
     product, recurrent = _dots(node, layer)
     gates, rounding = gates_of(node.gate_exponent), node.call.target.rounding
     size, unit_h, unit_c = node.hidden, power(-node.state_exponents[0]), power(-node.gate_exponent)
@@ -77,7 +77,7 @@ def lstm_cell(node: Recurrence, layer: Layer) -> Step:
 
 
 def float_gru_cell(node: Recurrence, layer: Layer) -> Step:
-    """One step of a GRU in float32 (§1.7)."""
+    """One step of a GRU in float32 (arithmetic §9.7)."""
     inputs, size = float_dot(layer.w, node.x) + layer.wb, node.hidden
 
     def step(t: int, state: State) -> State:
@@ -90,7 +90,7 @@ def float_gru_cell(node: Recurrence, layer: Layer) -> Step:
 
 
 def float_lstm_cell(node: Recurrence, layer: Layer) -> Step:
-    """One step of an LSTM in float32 (§1.7)."""
+    """One step of an LSTM in float32 (arithmetic §9.7)."""
     inputs = float_dot(layer.w, node.x)
 
     def step(t: int, state: State) -> State:

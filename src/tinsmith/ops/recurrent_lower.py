@@ -1,4 +1,4 @@
-"""GRU and LSTM of float networks: formats, limits, lowering (SEMANTICS_MATH §1.1, FORMAT §4 rule 5)."""
+"""GRU and LSTM of float networks: formats, limits, lowering (arithmetic §9.1, file format §4 rule 5)."""
 
 from __future__ import annotations
 

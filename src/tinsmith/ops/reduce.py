@@ -1,4 +1,4 @@
-"""Reductions over any axes (SEMANTICS_MATH §3)."""
+"""Reductions over any axes (arithmetic §6)."""
 
 from __future__ import annotations
 

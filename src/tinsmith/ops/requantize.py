@@ -1,4 +1,4 @@
-"""QuantizeLinear, DequantizeLinear, RequantizeLinear (SEMANTICS, "Moving and rescaling")."""
+"""QuantizeLinear, DequantizeLinear, RequantizeLinear (arithmetic §11)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Resize of int8 values, nearest or linear, over one or two dimensions (SEMANTICS_MATH §7)."""
+"""Resize of int8 values, nearest or linear, over one or two dimensions (arithmetic §12)."""
 
 from __future__ import annotations
 

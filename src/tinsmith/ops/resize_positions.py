@@ -1,4 +1,4 @@
-"""Which input elements a Resize reads: as the runtime computes it, and as ONNX means it (SEMANTICS_MATH §7)."""
+"""Which input elements a Resize reads: as the runtime computes it, and as ONNX means it (arithmetic §12)."""
 
 from __future__ import annotations
 

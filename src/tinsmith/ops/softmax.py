@@ -1,4 +1,4 @@
-"""Softmax and LogSoftmax: float output from integers or floats (SEMANTICS_MATH §5)."""
+"""Softmax and LogSoftmax: float output from integers or floats (arithmetic §8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the chip runs as one: a node and the activation fused into it (FORMAT §4, last paragraph)."""
+"""What the chip runs as one: a node and the activation fused into it (file format §4, last paragraph)."""
 
 from __future__ import annotations
 

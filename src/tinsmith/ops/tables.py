@@ -1,4 +1,4 @@
-"""Look-up tables: unary functions of int8 (and, when compiled, int16) values (FORMAT §7)."""
+"""Look-up tables: unary functions of int8 (and, when compiled, int16) values (file format §7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How unary functions become operators: tables in int8, float32 arithmetic in int16 (SEMANTICS, "Activations")."""
+"""How unary functions become operators: tables in int8, float32 arithmetic in int16 (arithmetic §4.1, §4.2)."""
 
 from __future__ import annotations
 

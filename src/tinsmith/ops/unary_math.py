@@ -1,4 +1,4 @@
-"""Unary math: Exp, Log, Sqrt and Neg (SEMANTICS_MATH §4)."""
+"""Unary math: Exp, Log, Sqrt and Neg (arithmetic §4.2, §4.3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From integers to real numbers and back, as every kernel does it (SEMANTICS_MATH, "Notation")."""
+"""From integers to real numbers and back, as every kernel does it (arithmetic §1)."""
 
 from __future__ import annotations
 

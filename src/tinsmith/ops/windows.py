@@ -93,7 +93,7 @@ def float_walk(node: FloatNode) -> Walk:
 
 
 def trouble(lengths: Sequence[int], walk: Walk) -> str | None:
-    """What the kernels get wrong about this shape, or None (SEMANTICS, "Shapes the kernels get wrong…")."""
+    """What the kernels get wrong about this shape, or None (arithmetic §2.3)."""
     for n, k, s, b, out in zip(lengths, walk.kernel, walk.strides, walk.begins, walk.outputs(lengths), strict=True):
         starts = [i * s - b for i in range(out)]
         if any(start + k <= 0 or start >= n for start in starts):

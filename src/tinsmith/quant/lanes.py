@@ -1,4 +1,4 @@
-"""Accumulators that are narrower than the sum: the ESP32-S3's 20 and 40 bit lanes (SEMANTICS, "Accumulators").
+"""Accumulators that are narrower than the sum: the ESP32-S3's 20 and 40 bit lanes (arithmetic §2.1).
 
 A lane starts from the bias, which wraps to its width, and saturates after every product (or every block of 8). Stepping
 through all products would cost a hundred times the convolution, so almost all sums are cleared of suspicion first: by

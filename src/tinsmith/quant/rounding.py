@@ -1,6 +1,6 @@
 """How the chips round: the one definition every other part of tinsmith uses.
 
-Facts: SEMANTICS ("Rounding, in one table") and SEMANTICS_MATH ("Notation") of the ESP-DL 3.3.9 runtime.
+Facts: arithmetic §1.
 
 * ``HALF_UP``  floor(v + 0.5): esp32, s2, s3, c2, c3, c5, c6.
 * ``HALF_EVEN`` nearest, ties to even: p4, s31.

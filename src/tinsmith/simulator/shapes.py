@@ -1,4 +1,4 @@
-"""Shapes of all values, inferred from the nodes: files of other exporters carry wrong ones (FORMAT §3)."""
+"""Shapes of all values, inferred from the nodes: files of other exporters carry wrong ones (file format §3)."""
 
 from __future__ import annotations
 

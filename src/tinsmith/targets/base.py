@@ -52,7 +52,7 @@ class LinearUnit:
 
 
 class PReluStyle(Enum):
-    """Which PRelu kernel a chip has in one element width (SEMANTICS, "Activations")."""
+    """Which PRelu kernel a chip has in one element width (arithmetic §4.5)."""
 
     VECTOR_SATURATING = "both halves shifted with rounding, saturating"
     VECTOR_WRAPPING = "both halves shifted with rounding, the negative half wraps"
@@ -67,7 +67,7 @@ class Target:
     Attributes:
         name: As users write it, for example ``esp32s3``.
         family: ``pie-v1``, ``pie-v2`` or ``generic-c``; for display only.
-        rounding: R of the semantics sheets.
+        rounding: R of arithmetic §1.
         per_channel: Whether Conv, ConvTranspose and Gemm weights have one exponent per output channel.
         linear: `LinearUnit` by element width, 8 and 16.
         prelu: PRelu kernel by element width.
