@@ -1,4 +1,4 @@
-"""The semantics sheet's integer kernels, once more: plain Python integers, one product after the other."""
+"""The integer kernels of arithmetic §2 and others, once more: plain Python integers, one product after the other."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Linear:
                 yield [int(a) * int(b) for a, b in zip(seen, self.weights[n, :, r, s], strict=True)]
 
     def _lane(self, n: int) -> Callable[[int, Iterator[list[int]]], int]:
-        """The accumulator of channel n, as the sheet's table has it."""
+        """The accumulator of channel n, as the table in arithmetic §2.1 has it."""
         block = 16 if self.bits == 8 else 8
         filters = len(self.weights)
         tail = self.group == 1 and n >= filters // block * block

@@ -1,4 +1,4 @@
-"""The simulator beside a second implementation of the sheet, on programs that go through files."""
+"""The simulator beside a second implementation of the manual, on programs that go through files."""
 
 from __future__ import annotations
 

@@ -156,8 +156,8 @@ def dequantize(program: Program, outputs: Mapping[str, Array]) -> dict[str, Arra
         outputs: `{name: array}` as `simulate` returns them.
 
     Returns:
-        Arrays by name, in the model's original layout where the program records it (its inputs and outputs), else in the
-        file's.
+        Arrays by name, in the model's original layout where the program records it (its inputs and outputs), else in
+        the file's.
     """
     originals = layouts_of(program)
     result: dict[str, Array] = {}
