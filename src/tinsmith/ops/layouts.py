@@ -43,7 +43,7 @@ def _original(operand: Operand | None) -> Perm | None:
 
 
 def original(node: FloatNode, available: Sequence[Perm | None]) -> tuple[list[Perm | None], list[Perm]]:
-    """Everything in the ONNX order: MatMul, Reshape, Transpose, Gather, recurrent layers, norms…"""
+    """Everything in the ONNX order: MatMul, Transpose, ScatterND, recurrent layers, norms and others."""
     return [_original(operand) for operand in node.inputs], [identity(operand.rank) for operand in node.outputs]
 
 

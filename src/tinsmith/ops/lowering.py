@@ -165,7 +165,7 @@ def lower_plain(call: Lowering) -> None:
 
 
 def lower_with_axis(call: Lowering) -> None:
-    """As `lower_plain`, with attribute ``axis`` moved to where the layout has it (default as ONNX: see the operator)."""
+    """As `lower_plain`, with attribute ``axis`` moved to where the layout has it; -1 by default, 0 for Split."""
     attributes = plain_attributes(call.node)
     axis = call.node.integer("axis", -1 if call.node.op_type != "Split" else 0)
     attributes["axis"] = call.slot(0).perm.index(axis % len(call.slot(0).perm))
