@@ -217,7 +217,7 @@ def sums_fit(call: Call, filters: Array, *, depthwise: bool) -> str | None:
 
 
 def linear_ports(node: FloatNode, axis: int | None) -> Ports:
-    """Input, weights with channels along ``axis``, and a bias if there is one. The output keeps file format §4 rule 1."""
+    """Input, weights with channels along ``axis``, perhaps a bias; the output keeps file format §4 rule 1."""
     ports = (ACTIVATION, Port(Kind.WEIGHT, axis=axis), BIAS)
     return Ports(ports[: len(node.inputs)], (ACTIVATION,), product=(0, 1))
 
