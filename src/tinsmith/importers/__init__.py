@@ -1,6 +1,6 @@
 """From a file, or a model in memory, to a float `ir.Model`: one file per source format.
 
-An importer is a module with ``load(source) -> ir.Model``; `_FORMATS` says which files it reads.
+An importer is a module with ``load(source) -> ir.Model``; `load` here decides which of them reads a source.
 """
 
 from __future__ import annotations
