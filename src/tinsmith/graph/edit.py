@@ -313,6 +313,20 @@ def drop_unused(value: ir.Value) -> None:
         value.graph.initializers.pop(value.name)
 
 
+def leave_out(node: ir.Node, first: int, last: int | None = None) -> bool:
+    """Leaves out inputs from ``first`` to before ``last`` (to the end where None); tells whether there were any."""
+    dropped = [value for value in node.inputs[first:last] if value is not None]
+    for index in range(first, len(node.inputs) if last is None else min(last, len(node.inputs))):
+        node.replace_input_with(index, None)
+    count = len(node.inputs)
+    while count > 0 and node.inputs[count - 1] is None:
+        count -= 1
+    node.resize_inputs(count)
+    for value in dropped:
+        drop_unused(value)
+    return bool(dropped)
+
+
 def each(graph: ir.Graph, op_types: Iterable[str], rewrite: Callable[[ir.Node], bool]) -> bool:
     """Offers every node of the given types to a rewrite, in topological order; tells whether one changed anything."""
     wanted, changed = frozenset(op_types), False

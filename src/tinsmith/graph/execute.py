@@ -15,9 +15,12 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from tinsmith.errors import ModelError
+from tinsmith.graph.prepare import name_nodes
 
 Array = NDArray[Any]
 _EMBED_BYTES = 1024
+# It moves a Pad as wide as the window into a pool, and then rejects the pool for that.
+_DISABLED = ["Pad_Fusion"]
 
 
 class Runner:
@@ -45,7 +48,10 @@ class Runner:
             options.add_external_initializers(list(self._weights), list(self._weights.values()))
         try:
             self.session: Any = ort.InferenceSession(
-                proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
+                proto.SerializeToString(),
+                options,
+                providers=["CPUExecutionProvider"],
+                disabled_optimizers=_DISABLED,
             )
         except Exception as error:  # ONNX Runtime raises classes of its own, several per cause
             subject = model.graph.name or ""
@@ -83,6 +89,7 @@ def _detached(model: ir.Model, outputs: Sequence[str]) -> tuple[onnx.ModelProto,
     """The model without its large weights, which the proto refers to by name, and those weights."""
     model = model.clone()
     graph = model.graph
+    name_nodes(graph)  # repeated names are legal in ONNX, but not here
     tensors = {name: value.const_value for name, value in graph.initializers.items() if value.const_value is not None}
     for name in tensors:
         graph.initializers.pop(name)

@@ -11,7 +11,7 @@ import onnx_ir as ir
 import onnx_ir.passes.common as common
 
 from tinsmith.errors import ModelError
-from tinsmith.graph.edit import constant, get_int, input_of, set_attributes, swap
+from tinsmith.graph.edit import constant, input_of, set_attributes, swap
 
 OPSET = 24
 """The version all later stages speak: the newest with Swish that ONNX Runtime runs."""
@@ -151,12 +151,6 @@ def _drop_training(graph: ir.Graph, version: int) -> None:
             node.resize_outputs(1)
             swap(node, "Identity", node.inputs[:1])
         elif node.op_type == "BatchNormalization" and not any(_used(node, index) for index in range(1, 5)):
-            if get_int(node, "training_mode", 0):
-                raise ModelError(
-                    "the node normalizes with the statistics of the batch.",
-                    subject=repr(node.name),
-                    hint="Export the model for inference (model.eval()).",
-                )
             node.resize_outputs(1)
             if version < 7:
                 node.attributes.add(ir.AttrInt64("is_test", 1))

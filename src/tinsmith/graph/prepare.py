@@ -10,7 +10,7 @@ import onnx_ir as ir
 import onnx_ir.passes.common as common
 
 from tinsmith.errors import ModelError, UnsupportedError
-from tinsmith.graph.edit import constant, forget_names, fresh, operands
+from tinsmith.graph.edit import constant, forget_names, fresh, get_int, operands
 
 
 def prepare(source: ir.Model, outputs: Sequence[str] | None) -> ir.Model:
@@ -27,7 +27,10 @@ def prepare(source: ir.Model, outputs: Sequence[str] | None) -> ir.Model:
         ModelError: An output is unknown, or depends on no input; nothing is left.
         UnsupportedError: A node comes from an operator set other than ONNX's own.
     """
-    model = source.clone()
+    try:
+        model = source.clone()
+    except Exception as error:  # the library finds a use in front of its value
+        raise ModelError("the nodes are not in order.", subject=source.graph.name or "") from error
     graph = model.graph
     for value in graph.initializers.values():
         value.const_value = None if value.const_value is None else _own(value.const_value)
@@ -38,11 +41,10 @@ def prepare(source: ir.Model, outputs: Sequence[str] | None) -> ir.Model:
     common.RemoveInitializersFromInputsPass()(model)
     if outputs is not None:
         _cut(graph, outputs)
-    try:
-        common.TopologicalSortPass()(model)
-    except Exception as error:
-        raise ModelError("the graph has a cycle.", subject=graph.name or "") from error
+    # The next pass takes the switch off where nobody uses the statistics.
+    training = [node for node in graph if get_int(node, "training_mode", 0)]
     common.RemoveUnusedNodesPass()(model)
+    _refuse_training(training)
     check_outputs(graph)
     _refuse_other_domains(graph)
     _drop_dead_inputs(graph)
@@ -125,6 +127,16 @@ def check_outputs(graph: ir.Graph) -> None:
                 "the output is a constant: there is nothing to compute.",
                 subject=repr(value.name),
                 hint="Choose other outputs.",
+            )
+
+
+def _refuse_training(nodes: Sequence[ir.Node]) -> None:
+    for node in nodes:
+        if node.graph is not None:
+            raise ModelError(
+                f"{node.op_type} normalizes with the statistics of the batch.",
+                subject=repr(node.name),
+                hint="Export the model for inference (model.eval()).",
             )
 
 

@@ -135,27 +135,14 @@ def _extract(nodes: Iterable[ir.Node], outputs: Iterable[ir.Value]) -> ir.Graph:
 
 
 def _measure(model: ir.Model, unknown: list[ir.Value]) -> None:
-    """Runs the model to see the shapes that inference did not find: on zeros, and on ones, for they must not differ."""
-    runner = Runner(model, [value.name or "" for value in unknown])
-    zeros, ones = (_run(runner, model.graph, number) for number in (0, 1))
-    for value in unknown:
-        array = zeros[value.name or ""]
-        if not isinstance(array, np.ndarray):
-            raise UnsupportedError("the value is not a tensor.", subject=repr(value.name))
-        if array.shape != ones[value.name or ""].shape:
-            raise _depends(value)
-        value.shape = ir.Shape(array.shape)
-        value.type = ir.TensorType(ir.DataType.from_numpy(array.dtype))
-
-
-def _run(runner: Runner, graph: ir.Graph, number: int) -> dict[str, Array]:
-    feeds = {}
+    """Runs the model to see the shapes that inference did not find: on zeros and on other numbers, to compare."""
+    graph = model.graph
     for value in graph.inputs:
         if value.dtype is None:
             raise ModelError("the type of the input is not in the file.", subject=repr(value.name))
-        feeds[value.name or ""] = np.full(shape_of(value), number, value.dtype.numpy())
     try:
-        return runner(feeds)
+        runner = Runner(model, [value.name or "" for value in unknown])
+        zeros, others = (runner(_numbers(graph, some)) for some in (False, True))
     except ModelError as error:
         inputs = ", ".join(f"{value.name} {'×'.join(map(str, shape_of(value)))}" for value in graph.inputs)
         raise ModelError(
@@ -163,6 +150,26 @@ def _run(runner: Runner, graph: ir.Graph, number: int) -> dict[str, Array]:
             subject=graph.name or "",
             hint="Check the input shapes (--input-shape name=1,3,96,96); exports often bake in the original one.",
         ) from error
+    for value in unknown:
+        array = zeros[value.name or ""]
+        if not isinstance(array, np.ndarray):
+            raise UnsupportedError("the value is not a tensor.", subject=repr(value.name))
+        if array.shape != others[value.name or ""].shape:
+            raise _depends(value)
+        value.shape = ir.Shape(array.shape)
+        value.type = ir.TensorType(ir.DataType.from_numpy(array.dtype))
+
+
+def _numbers(graph: ir.Graph, some: bool) -> dict[str, Array]:
+    """Inputs of zeros; or of ``some`` numbers, all different, but 0 and 1 in turn for integers: they may be indices."""
+    feeds = {}
+    for value in graph.inputs:
+        assert value.dtype is not None
+        dtype, shape = value.dtype.numpy(), shape_of(value)
+        count = np.arange(np.prod(shape, dtype=int)) * some
+        numbers = np.sin(count) if np.issubdtype(dtype, np.floating) else count % 2
+        feeds[value.name or ""] = numbers.reshape(shape).astype(dtype)
+    return feeds
 
 
 def _depends(value: ir.Value) -> UnsupportedError:

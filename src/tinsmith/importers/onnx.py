@@ -6,6 +6,7 @@ models beyond protobuf's 2 GiB load in milliseconds.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -87,6 +88,11 @@ def _from_proto(proto: onnx.ModelProto, subject: str, folder: Path | None) -> ir
         model = ir.from_proto(proto)
     except Exception as error:  # the library raises whatever it trips over
         raise ModelError(f"the model is invalid: {_sentence(error)}", subject=subject, hint=_REEXPORT) from error
+    try:
+        # The order of nodes in the file does not matter to us.
+        common.TopologicalSortPass()(model)
+    except Exception as error:
+        raise ModelError("the graph has a cycle.", subject=subject, hint=_REEXPORT) from error
     _find_external_data(model, subject, folder)
     _check(model, subject)
     _detach(model)
@@ -117,9 +123,14 @@ def _find_external_data(model: ir.Model, subject: str, folder: Path | None) -> N
                 hint="Load the model by its path.",
             )
         tensor.base_dir = str(folder)
+        location = os.path.normpath(tensor.location)
+        if os.path.isabs(location) or location.startswith(".."):
+            raise ModelError(
+                f"the data of {name!r} is outside the model's folder ({tensor.location}).", subject=subject
+            )
         try:
             tensor.numpy()
-        except Exception as error:  # a missing file, one too short, a path outside the folder
+        except Exception as error:  # a missing file, one too short
             raise ModelError(
                 f"the data of {name!r} cannot be read from {tensor.location}: {_sentence(error)}",
                 subject=subject,
@@ -128,18 +139,23 @@ def _find_external_data(model: ir.Model, subject: str, folder: Path | None) -> N
 
 
 def _check(model: ir.Model, subject: str) -> None:
-    """Lets ONNX check a copy without weights, its nodes sorted: their order in the file does not matter to us."""
-    copy = model.clone()
+    """Lets ONNX check a copy without weights."""
+    try:
+        copy = model.clone()
+    except Exception as error:  # nodes that are not in order, for one
+        raise ModelError(f"the model is invalid: {_innermost(error)}", subject=subject) from error
     for value in copy.graph.initializers.values():
         # The checker looks for other files where it runs, not where the model is.
         if isinstance(value.const_value, ir.ExternalTensor) and value.const_value.nbytes <= _SMALL:
             value.const_value = ir.Tensor(value.const_value.numpy(), name=value.name)
+    for value in (*copy.graph.inputs, *copy.graph.outputs):
+        # The checker wants to see shapes, any shapes; here they may be missing.
+        value.type = value.type or (None if value.is_graph_input() else ir.TensorType(ir.DataType.FLOAT))
+        value.shape = value.shape or ir.Shape([])
     try:
-        common.TopologicalSortPass()(copy)
         common.CheckerPass()(copy)
     except Exception as error:
-        cause = error.__cause__ or error
-        raise ModelError(f"the model is invalid: {_sentence(cause)}", subject=subject, hint=_REEXPORT) from error
+        raise ModelError(f"the model is invalid: {_innermost(error)}", subject=subject, hint=_REEXPORT) from error
 
 
 def _detach(model: ir.Model) -> None:
@@ -149,6 +165,12 @@ def _detach(model: ir.Model) -> None:
             tensor = value.const_value
             if isinstance(tensor, ir.TensorProtoTensor) and tensor.dtype != ir.DataType.STRING:
                 value.const_value = ir.Tensor(tensor.numpy(), dtype=tensor.dtype, name=tensor.name)
+
+
+def _innermost(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return _sentence(error)
 
 
 def _sentence(error: BaseException) -> str:

@@ -29,6 +29,7 @@ from tinsmith.graph.edit import (
     insert,
     integers,
     is_constant,
+    leave_out,
     operands,
     present,
     replace,
@@ -177,9 +178,7 @@ def _pad(node: ir.Node) -> bool:
         full[axis % rank] = pads[position]
         full[axis % rank + rank] = pads[position + len(axes)]
     changed = _set(node, 1, tuple(full), "pads")
-    if len(node.inputs) > 3:
-        node.resize_inputs(3)
-        changed = True
+    changed |= leave_out(node, 3)
     return changed | set_attributes(node, {"mode": get_string(node, "mode", "constant")})
 
 
@@ -205,15 +204,12 @@ def _resize(node: ir.Node) -> bool:
     if crops or get_string(node, "keep_aspect_ratio_policy", "stretch") != "stretch":
         return False
     source, result = shape_of(present(node, 0)), shape_of(node.outputs[0])
-    changed = False
-    if input_of(node, 1) is not None:
-        node.replace_input_with(1, None)
-        changed = True
+    changed = leave_out(node, 1, 2)
     if (input_of(node, 3) is not None and is_constant(node.inputs[3])) or "axes" in node.attributes:
         scales = _scales(node, source, result)
         if scales is None:
             return changed
-        node.resize_inputs(3)
+        leave_out(node, 3)
         set_constant(node, 2, scales, f"{node.name}.scales")
         set_attributes(node, {"axes": None, "keep_aspect_ratio_policy": None})
         changed = True

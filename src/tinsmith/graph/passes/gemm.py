@@ -110,7 +110,12 @@ def _plus(node: ir.Node, product: ir.Value) -> bool:
 
 
 def _times(node: ir.Node, value: ir.Value, factor: float, name: str) -> ir.Value:
+    array = constant(value)
     if factor == 1:
         return value
+    if array is not None:
+        return add_constant(
+            graph_of(node), (array.astype(np.float64) * factor).astype(np.float32), f"{node.name}.{name}"
+        )
     number = add_constant(graph_of(node), np.array(factor, dtype=np.float32), f"{node.name}.{name}")
     return insert(node, "Mul", [value, number], shape_of(value), name=f"{node.name}.{name}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from tinsmith.graph.edit import constant, drop_unused, each, get_int, input_of, present, shape_of
+from tinsmith.graph.edit import constant, each, get_int, input_of, leave_out, present, shape_of
 
 
 def apply(graph: ir.Graph) -> bool:
@@ -20,12 +20,7 @@ def _simplify(node: ir.Node) -> bool:
     steps = shape_of(present(node, 0))[get_int(node, "layout", 0)]
     changed = False
     for index, default in ((4, steps), (5, 0), (6, 0)):
-        value = input_of(node, index)
-        array = constant(value)
-        if value is not None and array is not None and np.all(array == default):
-            node.replace_input_with(index, None)
-            drop_unused(value)
-            changed = True
-    while len(node.inputs) > 3 and node.inputs[-1] is None:
-        node.resize_inputs(len(node.inputs) - 1)
+        array = constant(input_of(node, index))
+        if array is not None and np.all(array == default):
+            changed |= leave_out(node, index, index + 1)
     return changed

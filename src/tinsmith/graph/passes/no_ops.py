@@ -25,6 +25,7 @@ from tinsmith.graph.edit import (
     present,
     replace,
     shape_of,
+    swap,
 )
 
 _Test = Callable[[ir.Node], bool]
@@ -40,7 +41,12 @@ def _drop(node: ir.Node) -> bool:
     source = input_of(node, index)
     if source is None or source.dtype != node.outputs[0].dtype or shape_of(source) != shape_of(node.outputs[0]):
         return False
-    return _TESTS[node.op_type](node) and replace(node.outputs[0], source)
+    if not _TESTS[node.op_type](node):
+        return False
+    if replace(node.outputs[0], source):
+        return True
+    # An output of the graph that is an input or another output has a node of its own: Identity.
+    return node.op_type != "Identity" and swap(node, "Identity", [source]) is not None
 
 
 def _always(node: ir.Node) -> bool:
