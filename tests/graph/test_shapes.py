@@ -50,6 +50,18 @@ def test_a_shape_that_is_an_input_is_refused() -> None:
         canonicalize(load(model([node("Reshape", "x s", "y")], inputs, "y")))
 
 
+@pytest.mark.parametrize("sizes", [[1, 1 << 40], [1 << 20, 1 << 20], [1, 1 << 29]])
+def test_what_no_machine_holds_is_refused_before_it_is_made(sizes: list[int]) -> None:
+    nodes = [node("ConstantOfShape", "s", "c", "giant"), node("Add", "x c", "y")]
+    with pytest.raises(ModelError, match=r"ConstantOfShape 'giant': 'c' would have \d+ elements"):
+        canonicalize(load(model(nodes, {"x": (1, 1)}, "y", {"s": sizes})))
+    nodes = [node("Expand", "c s", "e", "giant"), node("Add", "x e", "y")]
+    with pytest.raises(ModelError, match=r"Expand 'giant': 'e' would have \d+ elements"):
+        canonicalize(load(model(nodes, {"x": (1, 1)}, "y", {"s": sizes, "c": 1.0})))
+    with pytest.raises(ModelError, match=r"'x' would have \d+ elements"):
+        canonicalize(load(model([node("Relu", "x", "y")], {"x": sizes}, "y")))
+
+
 def test_a_result_that_is_larger_than_its_sources_stays_computed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tinsmith.graph.shapes._LARGEST_FOLD", 1000)
     nodes = [node("Expand", "c shape", "e"), node("Add", "x e", "y")]

@@ -185,6 +185,13 @@ def test_models_that_are_invalid(broken: onnx.ModelProto, message: str) -> None:
         canonicalize(load(broken))
 
 
+def test_data_that_does_not_fit_its_shape_is_named() -> None:
+    broken = model([node("Add", "x w", "y")], {"x": (4,)}, "y", {"w": np.ones(4, np.float32)})
+    broken.graph.initializer[0].dims[0] = 1 << 40
+    with pytest.raises(ModelError, match="'w'"):
+        canonicalize(load(broken))
+
+
 @given(cuts=st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 255)), max_size=4), end=st.integers(0, 400))
 def test_damaged_bytes_end_in_our_errors(cuts: list[tuple[int, int]], end: int) -> None:
     small = model([node("Gemm", "x w", "h"), node("Relu", "h", "y")], {"x": ("N", 4)}, "y", {"w": W[:4, :4]})

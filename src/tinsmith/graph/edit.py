@@ -158,10 +158,9 @@ def forget_names(graph: ir.Graph) -> None:
 
 
 def add_constant(graph: ir.Graph, array: Array, name: str) -> ir.Value:
-    """A new initializer; its name is made unique."""
-    array = np.ascontiguousarray(array) if array.ndim else np.asarray(array)
+    """A new initializer; its name is made unique. A view of another array stays one."""
     label = fresh(graph, name)
-    tensor = ir.Tensor(array, name=label)
+    tensor = ir.Tensor(np.asarray(array), name=label)
     value = ir.Value(name=label, type=ir.TensorType(tensor.dtype), shape=tensor.shape, const_value=tensor)
     graph.register_initializer(value)
     return value

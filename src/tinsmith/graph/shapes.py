@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import prod
 
 import numpy as np
 import onnx_ir as ir
@@ -15,6 +16,7 @@ from tinsmith.graph.opset import OPSET, captured
 from tinsmith.graph.prepare import name_absent_outputs
 
 _ROUNDS = 8
+_LARGEST = 1 << 28
 # Results of folding larger than this stay computed, unless they are no larger than what they come from.
 _LARGEST_FOLD = 64 << 20
 
@@ -29,6 +31,8 @@ def settle(model: ir.Model) -> None:
         ModelError: A shape cannot be found: the model does not run with these input shapes.
     """
     for _ in range(_ROUNDS):
+        infer(model)
+        _refuse_huge(model.graph)
         _fold(model)
         unknown = _unknown(model.graph)
         if not unknown:
@@ -53,7 +57,6 @@ def _fold(model: ir.Model) -> None:
     """Folds what depends on constants and known shapes only, to a fixed point."""
     from onnxscript import optimizer
 
-    infer(model)
     with captured():
         try:
             optimizer.fold_constants(
@@ -73,8 +76,26 @@ def _fold(model: ir.Model) -> None:
 
 def _worth_folding(node: ir.Node) -> bool:
     """Yes to small results; the rest is left to `_fold_rest`, which knows sizes before it computes."""
+    if _size(node.outputs[0]) > _LARGEST_FOLD // 4:
+        return False
     sizes = [value.const_value.size for value in operands(node) if value.const_value is not None]
     return len(node.outputs) == 1 and max(sizes, default=0) <= 1 << 16 and node.op_type != "ConstantOfShape"
+
+
+def _size(value: ir.Value) -> int:
+    """Number of elements, 0 where it is not known."""
+    return prod(known_shape(value) or (0,))
+
+
+def _refuse_huge(graph: ir.Graph) -> None:
+    for value in (*graph.inputs, *(value for node in graph for value in node.outputs)):
+        if _size(value) > _LARGEST:
+            node = value.producer()
+            raise ModelError(
+                f"{value.name!r} would have {_size(value)} elements, more than any chip holds.",
+                subject="" if node is None else f"{node.op_type} {node.name!r}",
+                hint="Check the input shapes (--input-shape name=1,3,96,96).",
+            )
 
 
 def _fold_rest(model: ir.Model) -> None:

@@ -7,6 +7,7 @@ models beyond protobuf's 2 GiB load in milliseconds.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,7 +51,8 @@ def _parse_file(path: Path) -> onnx.ModelProto:
         raise ModelError("this is not a file.", subject=str(path))
     if path.suffix.lower() in (".onnxtxt", ".textproto", ".json"):
         try:
-            return onnx.load(str(path), load_external_data=False)
+            with warnings.catch_warnings(action="ignore"):  # of a format that is still experimental
+                return onnx.load(str(path), load_external_data=False)
         except Exception as error:  # each text format has its own
             raise _not_onnx(str(path)) from error
     try:
@@ -95,7 +97,7 @@ def _from_proto(proto: onnx.ModelProto, subject: str, folder: Path | None) -> ir
         raise ModelError("the graph has a cycle.", subject=subject, hint=_REEXPORT) from error
     _find_external_data(model, subject, folder)
     _check(model, subject)
-    _detach(model)
+    _detach(model, subject)
     return model
 
 
@@ -158,13 +160,19 @@ def _check(model: ir.Model, subject: str) -> None:
         raise ModelError(f"the model is invalid: {_innermost(error)}", subject=subject, hint=_REEXPORT) from error
 
 
-def _detach(model: ir.Model) -> None:
+def _detach(model: ir.Model, subject: str) -> None:
     """Takes the weights out of the protobuf, which copies them whenever they are read, and lets that go."""
     for graph in model.graphs():
         for value in graph.initializers.values():
             tensor = value.const_value
             if isinstance(tensor, ir.TensorProtoTensor) and tensor.dtype != ir.DataType.STRING:
-                value.const_value = ir.Tensor(tensor.numpy(), dtype=tensor.dtype, name=tensor.name)
+                try:
+                    array = tensor.numpy()
+                except Exception as error:  # fewer or more bytes than the shape says
+                    raise ModelError(
+                        f"the data of {value.name!r} does not fit its shape: {_sentence(error)}", subject=subject
+                    ) from error
+                value.const_value = ir.Tensor(array, dtype=tensor.dtype, name=tensor.name)
 
 
 def _innermost(error: BaseException) -> str:

@@ -100,11 +100,10 @@ def _perms(nodes: Iterable[ir.Node]) -> dict[Perm, None]:
 
 def _improve(region: Region) -> bool:
     """Permutes the region by the perm that gains most, if any does."""
-    gains = {perm: _gain(region, perm) for perm in _perms(region)}
-    best = max(gains, key=lambda perm: gains[perm], default=None)
-    if best is None or gains[best] < 0 or (gains[best] == 0 and not _starts_channels_last(region, best)):
+    ranked = sorted((_gain(region, perm), _starts_channels_last(region, perm), perm) for perm in _perms(region))
+    if not ranked or ranked[-1][:2] <= (0, False):
         return False
-    _permute(region, best)
+    _permute(region, ranked[-1][2])
     return True
 
 
