@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 def differing(found: NDArray[Any], expected: NDArray[Any]) -> int:
     """The number of elements that differ; every element where the shapes do.
 
-    Booleans are compared as 0 and 1. A float differs when it is more than 2 units in the last place away; NaN equals NaN.
+    Booleans are compared as 0 and 1. Floats differ when more than 2 units in the last place apart; NaN equals NaN.
     """
     mine = found.astype(np.uint8) if found.dtype == bool else found
     mine = mine.reshape(1) if mine.ndim == 0 and expected.shape == (1,) else mine

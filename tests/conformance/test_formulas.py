@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import tinsmith
 from tests.conformance.formulas import Linear, packed
 from tests.conformance.kernel_files import Array, both
 from tinsmith.espdl import decode, encode

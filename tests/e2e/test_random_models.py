@@ -76,8 +76,9 @@ def test_the_twin_gives_the_simulator_s_outputs(
     try:
         tinsmith.save_twin(program, path)
     except ProgramError as error:
-        assert "no exact ONNX form" in str(error)
-        return
+        if "no exact ONNX form" in str(error):
+            return
+        raise
     expected = tinsmith.dequantize(program, tinsmith.simulate(program, {"input": data}, assume_no_saturation=True))
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     found = np.concatenate([session.run(None, {"input": sample[None]})[0] for sample in data])

@@ -1,0 +1,8 @@
+"""Small float networks of what users export, one idea each: name → ONNX model."""
+
+from __future__ import annotations
+
+from tests.e2e.nets import layers, shapes, wiring
+from tests.e2e.nets.build import MODELS, samples
+
+__all__ = ["MODELS", "layers", "samples", "shapes", "wiring"]
