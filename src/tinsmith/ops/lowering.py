@@ -135,14 +135,21 @@ class Lowering:
         op_type: str | None = None,
         name: str | None = None,
     ) -> None:
-        """Append a node with `quant_type` and the given attributes; by default the float node's own type and name."""
+        """Append a node with `quant_type` and the given attributes; by default the float node's own type and name.
+
+        Real numbers become what the file holds, single precision.
+        """
         self.sink.add_node(
             op_type or self.node.op_type,
             name or self.node.name,
             inputs,
             outputs if outputs is not None else [slot.name for slot in self.outputs],
-            {**(attributes or {}), "quant_type": self.quant_type},
+            {**{key: _single(value) for key, value in (attributes or {}).items()}, "quant_type": self.quant_type},
         )
+
+
+def _single(value: Attribute) -> Attribute:
+    return float(np.float32(value)) if isinstance(value, float) else value
 
 
 def layout_doc(perm: Perm) -> str:

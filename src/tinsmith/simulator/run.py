@@ -12,9 +12,10 @@ from numpy.typing import ArrayLike
 
 from tinsmith.errors import RecipeError
 from tinsmith.ops.call import Array, Observed, merge_facts
+from tinsmith.ops.layouts import inverse
 from tinsmith.program import Program
 from tinsmith.simulator.compiled import compile_program
-from tinsmith.simulator.inputs import layouts_of, samples
+from tinsmith.simulator.inputs import Original, layouts_of, samples
 from tinsmith.simulator.interpreter import interpret
 from tinsmith.simulator.legality import violations
 from tinsmith.targets import Target, find
@@ -165,10 +166,17 @@ def dequantize(program: Program, outputs: Mapping[str, Array]) -> dict[str, Arra
         value = program.values[name]
         real = np.ldexp(array.astype(np.float32), value.exponent) if value.dtype.quantized else array
         original = originals.get(name)
-        if original is not None and real.ndim == len(original.perm):
-            real = real.transpose(np.argsort(original.perm))
-        result[name] = real
+        result[name] = real if original is None else _restored(real, original)
     return result
+
+
+def _restored(array: Array, original: Original) -> Array:
+    """A sample, or samples one after the other along axis 0, from the file's layout back in the model's."""
+    laid_out = tuple(original.shape[axis] for axis in original.perm)
+    if not laid_out or array.ndim != len(laid_out) or array.shape[1:] != laid_out[1:] or array.size == 0:
+        return array
+    turned = array.reshape(-1, *laid_out).transpose(0, *(1 + axis for axis in inverse(original.perm)))
+    return turned.reshape(-1, *original.shape[1:])
 
 
 def target_of(program: Program, target: str | Target | None) -> Target:
