@@ -15,13 +15,12 @@ import numpy as np
 
 from tinsmith.lower.sink import ProgramSink
 from tinsmith.ops import operators
-from tinsmith.ops.base import Operator
 from tinsmith.ops.floatnode import FloatNode, Network, Operand
 from tinsmith.ops.layouts import Perm, channels_last, identity, inverse
 from tinsmith.ops.lowering import Lowering, Slot, layout_doc
 from tinsmith.ops.ports import Kind, Port
 from tinsmith.ops.steps import Step, steps
-from tinsmith.program import DType, Program, Value
+from tinsmith.program import DType, Program
 from tinsmith.quant.format import Format, Formats
 from tinsmith.targets import Target
 
@@ -54,7 +53,8 @@ class Lowered:
 def lower(network: Network, formats: Formats, bits: Mapping[str, int], target: Target) -> Lowered:
     """Turn the network into the program the chip gets.
 
-    Graph inputs are laid out channels-last or in the ONNX order, whichever needs fewer Transposes.
+    Each graph input is laid out channels-last or in the ONNX order, whichever needs fewer Transposes; where that makes
+    no difference, channels-last.
 
     Args:
         network: The canonical float network.
@@ -65,16 +65,22 @@ def lower(network: Network, formats: Formats, bits: Mapping[str, int], target: T
     Raises:
         QuantizationError: A constant does not fit where the chip needs it (see the operators).
     """
-    best: Lowered | None = None
-    for last in (True, False):
-        perms = {i.name: channels_last(i.rank) if last else identity(i.rank) for i in network.inputs}
-        found = _Lowerer(network, formats, bits, target).run(perms)
-        if best is None or _transposes(found) < _transposes(best):
-            best = found
-        if all(i.rank < 3 for i in network.inputs):
+    perms = {operand.name: channels_last(operand.rank) for operand in network.inputs}
+    best = _Lowerer(network, formats, bits, target).run(perms)
+    turnable = [operand.name for operand in network.inputs if operand.rank >= 3]
+    alone = [[name] for name in turnable] if len(turnable) > 1 else []
+    for names in (turnable, *alone):
+        if not names or not _transposes(best):
             break
-    assert best is not None
+        turned = {**perms, **{name: _other(perms[name]) for name in names}}
+        found = _Lowerer(network, formats, bits, target).run(turned)
+        if _transposes(found) < _transposes(best):
+            best, perms = found, turned
     return best
+
+
+def _other(perm: Perm) -> Perm:
+    return identity(len(perm)) if perm != identity(len(perm)) else channels_last(len(perm))
 
 
 def _transposes(lowered: Lowered) -> int:
@@ -87,64 +93,66 @@ class _Lowerer:
         self.formats = formats
         self.bits = bits
         self.target = target
-        names = {operand.name for operand in network.inputs}
-        names |= {output.name for node in network.nodes for output in node.outputs}
-        names |= {i.name for node in network.nodes for i in node.inputs if i is not None}
-        self.sink = ProgramSink(frozenset(names))
+        values = [*network.inputs, *(output for node in network.nodes for output in node.outputs)]
+        constants = [i for node in network.nodes for i in node.inputs if i is not None and i.const is not None]
+        self.sink = ProgramSink((operand.name for operand in values), (operand.name for operand in constants))
         self.homes: dict[str, Home] = {}
+        self.renames: dict[str, str] = {}
         self.variants: dict[tuple[str, Perm, Format | None], str] = {}
+        self.input_names = {operand.name for operand in network.inputs}
         self.outputs = {operand.name for operand in network.outputs}
 
     def run(self, input_perms: Mapping[str, Perm]) -> Lowered:
-        inputs = [self._input(operand, input_perms[operand.name]) for operand in self.network.inputs]
+        for operand in self.network.inputs:
+            self._declare(operand, input_perms[operand.name], self.formats.values.get(operand.name))
         for step in steps(self.network, self.formats):
-            if step.node.op_type == "Transpose":
-                self._relabel(step.node)
+            order = operators()[step.node.op_type].permutes
+            if order is not None:
+                self._relabel(step.node, order(step.node))
             else:
                 self._step(step)
-        outputs = [self._output(operand) for operand in self.network.outputs]
+        self.sink.rename(self.renames)
+        values = self.sink.values
         perms = {o.name: self.homes[o.name].perm for o in (*self.network.inputs, *self.network.outputs)}
         program = Program(
             nodes=tuple(self.sink.nodes),
-            inputs=tuple(inputs),
-            outputs=tuple(outputs),
-            values=dict(self.sink.values),
+            inputs=tuple(values[operand.name] for operand in self.network.inputs),
+            outputs=tuple(values[operand.name] for operand in self.network.outputs),
+            values=dict(values),
             constants=self.sink.constants,
             name=self.network.name,
             opset={"": OPSET},
         )
         return Lowered(program, perms)
 
-    def _input(self, operand: Operand, perm: Perm) -> Value:
-        chosen = self.formats.values.get(operand.name)
-        self._declare(operand, perm, chosen, operand.name)
-        return self.sink.values[operand.name]
-
-    def _declare(self, operand: Operand, perm: Perm, chosen: Format | None, name: str) -> Slot:
+    def _declare(self, operand: Operand, perm: Perm, chosen: Format | None) -> Slot:
+        """Give a value of the user's graph a value of the program, under its own name."""
         shape = tuple(operand.shape[axis] for axis in perm)
-        slot = Slot(name, shape, perm, _dtype(operand, chosen), chosen)
-        self.sink.declare(name, slot.dtype, shape, slot.exponents)
-        self.homes[operand.name] = Home(name, perm, chosen)
-        self.variants[name, identity(len(perm)), chosen] = name
+        slot = Slot(operand.name, shape, perm, _dtype(operand, chosen), chosen)
+        self.sink.declare(operand.name, slot.dtype, shape, slot.exponents)
+        self.homes[operand.name] = Home(operand.name, perm, chosen)
+        self.variants[operand.name, identity(len(perm)), chosen] = operand.name
         return slot
 
-    def _relabel(self, node: FloatNode) -> None:
-        """A Transpose of the user's graph: the same root, the axes renamed."""
+    def _relabel(self, node: FloatNode, order: Perm) -> None:
+        """A Transpose of the user's graph: the same root, its axes renamed. Graph outputs get the order asked for."""
         source, output = node.input(0), node.outputs[0]
-        home = self.homes[source.name]
-        order = node.integers("perm", tuple(reversed(range(source.rank))))
-        back = inverse(order)
-        renamed = Home(home.root, tuple(back[axis] for axis in home.perm), home.format)
-        self.homes[output.name] = renamed
-        if output.name in self.outputs:
-            self._materialize(output, identity(output.rank), node.name)
+        home, back = self.homes[source.name], inverse(order)
+        chosen = self.formats.values.get(output.name) if self.bits[node.name] != 32 else None
+        root = self._converted(home, chosen, source)
+        perm = tuple(back[axis] for axis in home.perm)
+        self.homes[output.name] = Home(root, perm, chosen)
+        if output.name not in self.outputs:
+            return
+        if perm == identity(output.rank) and self._can_rename(root):
+            self.renames[root] = output.name
+            return
+        self._declare(output, identity(output.rank), chosen)
+        self._transpose(root, output.name, inverse(perm), chosen, node.name)
 
-    def _materialize(self, operand: Operand, perm: Perm, node_name: str) -> None:
-        """Give a relabelled value a program value of its own, under its own name."""
-        home = self.homes[operand.name]
-        move = tuple(home.perm.index(axis) for axis in perm)
-        slot = self._declare(operand, perm, home.format, operand.name)
-        self._transpose(home.root, slot.name, move, home.format, node_name)
+    def _can_rename(self, root: str) -> bool:
+        """Whether nobody outside knows the root by its name."""
+        return root not in self.outputs and root not in self.renames and root not in self.input_names
 
     def _transpose(self, source: str, result: str, move: Perm, chosen: Format | None, node_name: str) -> None:
         kind = QUANT_TYPE[chosen.bits if chosen is not None else 32]
@@ -161,22 +169,17 @@ class _Lowerer:
         wanted, given = operator.layout(node, available)
         bits = self.bits[node.name]
         outputs = tuple(
-            self._declare(operand, perm, self._output_format(operand, port, bits), operand.name)
+            self._declare(operand, perm, self._output_format(operand, port, bits))
             for operand, perm, port in zip(step.outputs, given, ports.outputs, strict=True)
         )
         tied = outputs[0].format if ports.tied else None
+        needed = [
+            tied if index in ports.tied else self._needed(node, index, port, bits)
+            for index, port in enumerate(ports.inputs)
+        ]
         inputs = tuple(
-            None
-            if operand is None
-            else self._arrive(
-                operator,
-                node,
-                index,
-                perm,
-                port,
-                tied if index in ports.tied else self._needed(node, index, port, bits),
-            )
-            for index, (operand, perm, port) in enumerate(zip(node.inputs, wanted, ports.inputs, strict=True))
+            None if operand is None else self._arrive(operand, perm, port, chosen)
+            for operand, perm, port, chosen in zip(node.inputs, wanted, ports.inputs, needed, strict=True)
         )
         call = Lowering(node, inputs, outputs, QUANT_TYPE[bits], step.activation, self.target, self.sink)
         operator.lower(call)
@@ -187,15 +190,12 @@ class _Lowerer:
         return self.formats.values.get(operand.name)
 
     def _needed(self, node: FloatNode, index: int, port: Port, bits: int) -> Format | None:
-        if port.kind in (Kind.RAW, Kind.FLOAT, Kind.BOOL) or bits == 32:
+        if port.kind in (Kind.RAW, Kind.FLOAT, Kind.BOOL) or bits == 32 or not node.has(index):
             return None
         return self.formats.at(node.name, index, node.input(index).name)
 
-    def _arrive(
-        self, operator: Operator, node: FloatNode, index: int, perm: Perm | None, port: Port, needed: Format | None
-    ) -> Slot:
-        """Input ``index`` in the layout and format the node needs, inserting what is missing on the way."""
-        operand = node.input(index)
+    def _arrive(self, operand: Operand, perm: Perm | None, port: Port, needed: Format | None) -> Slot:
+        """An input in the layout and format its node needs, inserting what is missing on the way."""
         order = perm if perm is not None else identity(operand.rank)
         if operand.const is not None:
             shape = (1,) * (len(order) - operand.rank) + operand.shape
@@ -207,7 +207,7 @@ class _Lowerer:
         move = tuple(home.perm.index(axis) for axis in order)
         shape = tuple(operand.shape[axis] for axis in order)
         chosen = home.format if raw else needed
-        if move != identity(len(move)) and not (operator.order_only and _keeps_order(operand.shape, home.perm, order)):
+        if move != identity(len(move)):
             root = self._moved(root, move, shape, chosen, operand)
         return Slot(root, shape, order, _dtype(operand, chosen), chosen)
 
@@ -219,12 +219,12 @@ class _Lowerer:
             dtype = _dtype(operand, needed)
             exponents = (0,) if needed is None else needed.exponents
             if home.format is None:
-                op_type, scale, integer = "QuantizeLinear", exponents[0], dtype
+                op_type, suffix, scale, integer = "QuantizeLinear", "quantized", exponents[0], dtype
             elif needed is None:
-                op_type, scale, integer = "DequantizeLinear", home.format.exponent, source.dtype
+                op_type, suffix, scale, integer = "DequantizeLinear", "float", home.format.exponent, source.dtype
             else:
-                op_type, scale, integer = "RequantizeLinear", needed.exponent - home.format.exponent, dtype
-            suffix = {"QuantizeLinear": "quantized", "DequantizeLinear": "float"}.get(op_type, "requantized")
+                scale = needed.exponent - home.format.exponent
+                op_type, suffix, integer = "RequantizeLinear", "requantized", dtype
             name = self.sink.add_value(f"{home.root}_{suffix}", dtype, source.shape, exponents)
             doc = layout_doc(())
             factor = np.ldexp(np.float32(1), scale)
@@ -247,16 +247,6 @@ class _Lowerer:
             self._transpose(root, name, move, chosen, f"{name}_Transpose")
             self.variants[key] = name
         return self.variants[key]
-
-    def _output(self, operand: Operand) -> Value:
-        if self.homes[operand.name].root != operand.name:
-            self._materialize(operand, identity(operand.rank), f"{operand.name}_Transpose")
-        return self.sink.values[operand.name]
-
-
-def _keeps_order(shape: tuple[int, ...], have: Perm, want: Perm) -> bool:
-    """Whether two orders put the elements in the same order: they differ in dimensions of length 1 only."""
-    return [axis for axis in have if shape[axis] != 1] == [axis for axis in want if shape[axis] != 1]
 
 
 def _dtype(operand: Operand, chosen: Format | None) -> DType:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,16 +13,22 @@ from tinsmith.program import Attribute, DType, Node, Tensor, Value
 
 
 class ProgramSink:
-    """Implements `tinsmith.ops.lowering.Sink`: unique names, shared tables, initializers in the file's order."""
+    """Implements `tinsmith.ops.lowering.Sink`: unique names, shared tables, initializers in the file's order.
 
-    def __init__(self, taken: frozenset[str]) -> None:
+    Args:
+        values: Names of the values of the user's graph; nothing else may take them.
+        constants: Names of its constants, likewise.
+    """
+
+    def __init__(self, values: Iterable[str], constants: Iterable[str]) -> None:
         self.nodes: list[Node] = []
         self.values: dict[str, Value] = {}
         self._tables: dict[str, Tensor] = {}
         self._table_names: dict[tuple[str, bytes, tuple[int, ...]], str] = {}
         self._table_counts: Counter[str] = Counter()
         self._parameters: dict[str, Tensor] = {}
-        self._taken = set(taken)
+        self._own_constants = frozenset(constants)
+        self._taken = {*values, *self._own_constants}
         self._node_names: set[str] = set()
 
     @property
@@ -54,9 +61,8 @@ class ProgramSink:
         """Add an initializer, or find the equal one added under the same name before."""
         frozen = _frozen(data)
         candidate, count = name, 0
-        while candidate in self._parameters or candidate in self.values:
-            known = self._parameters.get(candidate)
-            if known is not None and known == Tensor(candidate, frozen, exponents, doc):
+        while candidate in self._parameters or (candidate in self._taken and candidate not in self._own_constants):
+            if self._parameters.get(candidate) == Tensor(candidate, frozen, exponents, doc):
                 return candidate
             count += 1
             candidate = f"{name}_{count}"
@@ -80,10 +86,22 @@ class ProgramSink:
         self.values[unique] = Value(unique, dtype, shape, exponents)
         return unique
 
-    def declare(self, name: str, dtype: DType, shape: tuple[int, ...], exponents: tuple[int, ...]) -> str:
+    def declare(self, name: str, dtype: DType, shape: tuple[int, ...], exponents: tuple[int, ...]) -> None:
         """Declare a value of the user's graph under its own, reserved name."""
         self.values[name] = Value(name, dtype, shape, exponents)
-        return name
+
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Give values other names, wherever they stand."""
+        if names:
+            self.nodes = [
+                replace(n, inputs=_renamed(n.inputs, names), outputs=_renamed(n.outputs, names)) for n in self.nodes
+            ]
+            values = [replace(value, name=names.get(value.name, value.name)) for value in self.values.values()]
+            self.values = {value.name: value for value in values}
+
+
+def _renamed(operands: tuple[str, ...], names: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(names.get(name, name) for name in operands)
 
 
 def _frozen(data: Array) -> Array:

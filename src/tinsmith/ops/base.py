@@ -14,7 +14,7 @@ from typing import Literal
 from tinsmith.ops.call import Array, Call
 from tinsmith.ops.emit import Emit
 from tinsmith.ops.floatnode import FloatNode
-from tinsmith.ops.layouts import LayoutRule, original
+from tinsmith.ops.layouts import LayoutRule, Perm, original
 from tinsmith.ops.lowering import Lowering, lower_plain
 from tinsmith.ops.ports import ACTIVATION, RAW, Ports
 from tinsmith.targets import Target
@@ -96,7 +96,8 @@ class Operator:
         fuses_relu: Whether a following Relu with no other consumer becomes part of this node.
         importable: Whether float networks may contain it (False: exists only in files).
         passive: Whether a float network's node takes its width from its producer (data movers).
-        order_only: Whether only the order of input 0's elements matters, not its dimensions (Reshape).
+        permutes: The order of dimensions, as ONNX's `perm`, of an operator that does nothing but change it. Lowering
+            takes such nodes into account instead of lowering them.
     """
 
     name: str
@@ -113,4 +114,4 @@ class Operator:
     fuses_relu: bool = False
     importable: bool = True
     passive: bool = False
-    order_only: bool = False
+    permutes: Callable[[FloatNode], Perm] | None = None

@@ -9,6 +9,7 @@ import numpy as np
 from tinsmith.ops.base import Operator
 from tinsmith.ops.call import Array, Call
 from tinsmith.ops.emit import Emit
+from tinsmith.ops.floatnode import FloatNode
 from tinsmith.ops.layouts import Perm, identity, passive
 from tinsmith.ops.movers import axis_of, refuse, same_format
 from tinsmith.ops.places import common_layout
@@ -26,6 +27,11 @@ def perm_of(call: Call) -> Perm:
     if sorted(perm) != list(range(rank)):
         raise refuse(call, f"perm {list(given)} is no permutation of {rank} dimensions.")
     return perm
+
+
+def float_perm(node: FloatNode) -> Perm:
+    """The order a float node asks for; reversed where not given."""
+    return node.integers("perm", tuple(reversed(range(node.input(0).rank))))
 
 
 def _transpose(call: Call) -> Sequence[Array]:
@@ -66,6 +72,6 @@ def _emit_identity(emit: Emit) -> None:
 
 
 OPERATORS = (
-    Operator("Transpose", _transpose, emit=_emit_transpose, rules=(same_format,), passive=True),
+    Operator("Transpose", _transpose, emit=_emit_transpose, rules=(same_format,), passive=True, permutes=float_perm),
     Operator("Identity", _identity, emit=_emit_identity, layout=passive, rules=(same_format,), passive=True),
 )
