@@ -190,8 +190,9 @@ class _Grouping:
             self.pending.append((node.name, index, operand.name, None, needed, port.exponent))
 
     def _only_feeds_activation(self, name: str) -> bool:
-        """Whether nothing but a Relu or a Clip from 0 reads it: its own error is not seen, only the activation's."""
+        """Whether only a Relu or a Clip from 0 of its own group reads it: the activation's error is what matters."""
         match self.readers.get(name, []):
-            case [reader]:
-                return self.uses[name] == 1 and upper_bound(reader) is not None and reader.input(0).name == name
+            case [reader] if upper_bound(reader) is not None and reader.input(0).name == name:
+                result = reader.outputs[0].name
+                return self.uses[name] == 1 and result in self.parent and self._root(result) == self._root(name)
         return False
