@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import onnxruntime
 import pytest
 
 import tinsmith
-from tests.e2e.nets import MODELS, samples
+from tests.e2e.nets import MODELS, samples, wiring
 from tinsmith.espdl import decode, encode
 
 FORMS = [("esp32s3", 8), ("esp32s3", 16), ("esp32p4", 8), ("esp32p4", 16), ("c", 8)]
@@ -68,3 +69,20 @@ def test_small_model(name: str) -> None:
             assert outputs[key].shape == array.shape, f"{where}: {key}"
             least = LEAST[8 if name in RESIZED else bits]
             assert decibels(array, outputs[key]) > least, f"{where}: {key}"
+
+
+@pytest.mark.parametrize("name", [make for make in vars(wiring) if make in MODELS])
+def test_one_node_in_int16(name: str) -> None:
+    """Every node in turn, the rest in int8: the borders between widths neither coarsen anything nor change sums."""
+    model = MODELS[name]()
+    calibration, held = batch(model, 16, 5), batch(model, 2, 9)
+    expected = floats(model, held)
+    nodes = [node.name for node in tinsmith.quantize(model, calibration, "c").network.nodes]
+    for index, node in enumerate(nodes):
+        target = ("esp32s3", "esp32p4", "c")[index % 3]
+        program = tinsmith.quantize(model, calibration, target, int16=[f"^{re.escape(node)}$"]).program
+        found = tinsmith.simulate(program, held)
+        defined = tinsmith.simulate(decode(encode(program)), held, compiled=False)
+        for key, array in tinsmith.dequantize(program, found).items():
+            assert np.array_equal(found[key], defined[key]), f"{node}: {key}"
+            assert decibels(expected[key], array) > LEAST[8], f"{node}: {key}"
