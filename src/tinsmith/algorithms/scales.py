@@ -103,7 +103,11 @@ class _Choice:
         self.ports = {node.name: operators()[node.op_type].ports(node, target) for node in network.nodes}
         self.exponents: dict[int, int] = {}
         self.uses: dict[tuple[str, int], Format] = {}
-        self.products: list[_Linear] = []
+        self.products: dict[str, _Linear] = {}
+        self.borders: dict[str, dict[int, Border]] = {}
+        for border in self.groups.borders:
+            self.borders.setdefault(border.node, {})[border.index] = border
+        self.raised = False
         self._initial()
 
     def _initial(self) -> None:
@@ -121,7 +125,7 @@ class _Choice:
             self._constants(node, ports)
             if ports.product is not None:
                 weights = weights_of(node, ports, self.target, self.bits[node.name])
-                self.products.append(_Linear(node, ports, weights))
+                self.products[node.name] = _Linear(node, ports, weights)
 
     def _best(self, seen: list[ValueStats], width: int) -> int:
         chosen = choose_exponent(seen, width, self.method, percentile=self.percentile)
@@ -141,15 +145,15 @@ class _Choice:
                 self.uses[node.name, index] = Format(width, (exponent,))
 
     def settle(self) -> None:
-        """Raise exponents until every rule holds."""
+        """Raise exponents until every rule holds: node by node, so that one round settles what comes before the next."""
         for _ in range(_ROUNDS):
-            before = (dict(self.exponents), [linear.current.copy() for linear in self.products])
-            for linear in self.products:
-                self._product(linear)
-            for border in self.groups.borders:
-                self._border(border.value, border.group, border.bits)
-            after = (self.exponents, [linear.current for linear in self.products])
-            if before[0] == after[0] and all(np.array_equal(a, b) for a, b in zip(before[1], after[1], strict=True)):
+            self.raised = False
+            for node in self.network.nodes:
+                for border in self.borders.get(node.name, {}).values():
+                    self._border(border)
+                if node.name in self.products:
+                    self._product(self.products[node.name])
+            if not self.raised:
                 break
         else:
             raise QuantizationError("the chip's rules on shifts admit no exponents for this network.", subject="model")
@@ -187,15 +191,8 @@ class _Choice:
             raise QuantizationError(
                 f"input {operand.name!r} has no integer format.", subject=f"{node.op_type} {node.name!r}"
             )
-        border = self._border_of(node.name, index)
-        return self.exponents[found] if border is None else border
-
-    def _border_of(self, name: str, index: int) -> int | None:
-        """The exponent in which a value of another width arrives at an input that ties nothing."""
-        for border in self.groups.borders:
-            if (border.node, border.index) == (name, index) and border.group is None:
-                return self._arrival(border)
-        return None
+        border = self.borders.get(node.name, {}).get(index)
+        return self.exponents[found] if border is None else self._arrival(border)
 
     def _arrival(self, border: Border) -> int:
         if border.exponent is not None:
@@ -210,11 +207,11 @@ class _Choice:
         chosen = self._best([self.stats[value]], width) if value in self.stats else self.exponents[home] + 8
         return max(chosen, self.exponents[home])
 
-    def _border(self, value: str, joined: int | None, width: int) -> None:
+    def _border(self, border: Border) -> None:
         """No left shift where a value enters another group, except into more bits, where it cannot overflow."""
-        home = self.groups.of[value]
-        if joined is not None and width <= self.groups.bits[home]:
-            self._raise(joined, self.exponents[home], f"value {value!r}")
+        home = self.groups.of[border.value]
+        if border.group is not None and border.bits <= self.groups.bits[home]:
+            self._raise(border.group, self.exponents[home], f"value {border.value!r}")
 
     def _raise(self, index: int, needed: int, subject: str) -> None:
         """Make a group's exponent at least ``needed``."""
@@ -223,6 +220,7 @@ class _Choice:
                 reason = f"needs exponent {needed}, and the runtime dictates {self.groups.pinned[index]}."
                 raise QuantizationError(reason, subject=subject, hint="Run it in int16.")
             self.exponents[index] = needed
+            self.raised = True
 
     def _limits(self) -> list[tuple[FloatNode, int, int]]:
         """Int8 nodes whose kernel overflows beyond an input exponent, with the input's group and that exponent."""
@@ -243,7 +241,7 @@ class _Choice:
             needed = Format(border.bits, (self._arrival(border),))
             if needed != values[border.value]:
                 uses[border.node, border.index] = needed
-        for linear in self.products:
+        for linear in self.products.values():
             if linear.weights is not None:
                 weights = linear.weights
                 chosen_exponents = tuple(int(e) for e in linear.current)
