@@ -38,16 +38,20 @@ Region = dict[ir.Node, None]
 def apply(graph: ir.Graph) -> bool:
     """Runs the pass; tells whether anything changed."""
     changed = False
-    # Permuting one region changes the border of its neighbours: look again after each.
-    while any(_improve(region) for region in _regions(graph)):
+    # Permuting one region changes the border of its neighbours: look again until none gains.
+    while any([_improve(region) for region in _regions(graph)]):
         changed = True
     return changed
 
 
 def _regions(graph: ir.Graph) -> Iterator[Region]:
-    """Connected movable nodes next to at least one Transpose, in the order of the graph."""
+    """Connected movable nodes next to at least one Transpose, in the order of the graph.
+
+    Regions may be permuted while this goes on: that adds and removes Transposes only.
+    """
     seen: Region = {}
-    for start in graph:
+    place = {node: index for index, node in enumerate(graph)}
+    for start in place:
         if start in seen or not is_movable(start) or not _perms((start,)):
             continue
         region: Region = {}
@@ -59,7 +63,7 @@ def _regions(graph: ir.Graph) -> Iterator[Region]:
             region[node] = None
             pending.extend(_neighbours(node))
         seen |= region
-        yield {node: None for node in graph if node in region}
+        yield dict.fromkeys(sorted(region, key=place.__getitem__))
 
 
 def _neighbours(node: ir.Node) -> Iterator[ir.Node]:
