@@ -155,6 +155,13 @@ def test_an_output_that_turns_out_constant() -> None:
         canonicalize(load(model(nodes, {"x": (1, 3)}, "y z")))
 
 
+def test_a_constant_that_is_an_output() -> None:
+    nodes = [node("Constant", "", "c", value_ints=[1]), node("Unsqueeze", "x c", "y")]
+    outputs = [value("y", None), value("c", None, np.int64)]
+    with pytest.raises(ModelError, match="'c': the output is a constant"):
+        canonicalize(load(model(nodes, {"x": (3,)}, outputs)))
+
+
 def test_functions_are_inlined() -> None:
     body = [node("Sigmoid", "a", "s"), node("Mul", "a s", "b")]
     original = model([node("Silu", "x", "y", domain="mine")], {"x": (1, 3)}, "y", domains=["mine"])

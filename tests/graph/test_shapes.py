@@ -44,6 +44,16 @@ def test_shapes_that_depend_on_the_data_are_refused_by_name(op: str) -> None:
         canonicalize(load(model(nodes, {"x": (2, 3)}, "y")))
 
 
+@pytest.mark.parametrize("which", ["starts", "ends", "axes", "steps"])
+def test_parts_that_depend_on_the_data_are_refused_by_name(which: str) -> None:
+    given = {"starts": [0], "ends": [2], "axes": [1], "steps": [1]}
+    inputs = [value("x", (1, 4)), value(which, (1,), np.int64)]
+    constants = {name: data for name, data in given.items() if name != which}
+    original = model([node("Slice", "x starts ends axes steps", "y", "part")], inputs, "y", constants)
+    with pytest.raises(ModelError, match=r"Slice 'part': the shape of 'y' depends|does not run with these inputs"):
+        canonicalize(load(original))
+
+
 def test_a_shape_that_is_an_input_is_refused() -> None:
     inputs = [value("x", (2, 3)), value("s", (2,), np.int64)]
     with pytest.raises(ModelError, match=r"does not run with these inputs|depends on what the network is fed"):
@@ -63,7 +73,7 @@ def test_what_no_machine_holds_is_refused_before_it_is_made(sizes: list[int]) ->
 
 
 def test_a_result_that_is_larger_than_its_sources_stays_computed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tinsmith.graph.shapes._LARGEST_FOLD", 1000)
+    monkeypatch.setattr("tinsmith.graph.fold._LARGEST_FOLD", 1000)
     nodes = [node("Expand", "c shape", "e"), node("Add", "x e", "y")]
     original = model(nodes, {"x": (40, 40)}, "y", {"c": 2.0, "shape": [40, 40]})
     assert op_types(canonicalize(load(original))) == ["Expand", "Add"]

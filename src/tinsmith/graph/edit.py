@@ -14,6 +14,8 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from tinsmith.errors import ModelError
+
 Array = NDArray[Any]
 Attribute = int | float | str | Sequence[int] | Sequence[float]
 _NAMES = "tinsmith.names"
@@ -327,9 +329,20 @@ def leave_out(node: ir.Node, first: int, last: int | None = None) -> bool:
 
 
 def each(graph: ir.Graph, op_types: Iterable[str], rewrite: Callable[[ir.Node], bool]) -> bool:
-    """Offers every node of the given types to a rewrite, in topological order; tells whether one changed anything."""
+    """Offers every node of the given types to a rewrite, in topological order; tells whether one changed anything.
+
+    Raises:
+        ModelError: A node's shapes and attributes contradict each other; names it.
+    """
     wanted, changed = frozenset(op_types), False
     for node in tuple(graph):
         if node.graph is graph and node.op_type in wanted:
-            changed |= rewrite(node)
+            subject = f"{node.op_type} {node.name!r}"
+            try:
+                changed |= rewrite(node)
+            except (ValueError, IndexError, ZeroDivisionError, TypeError) as error:
+                # ONNX's checker and shape inference let such nodes pass.
+                raise ModelError(
+                    f"the node's shapes and attributes do not fit together: {error}.", subject=subject
+                ) from error
     return changed

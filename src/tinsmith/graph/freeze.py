@@ -48,7 +48,7 @@ def freeze(graph: ir.Graph, input_shapes: Mapping[str, Sequence[int]]) -> None:
             batch = _batch_axis(dims)
             if batch is not None and isinstance(dims[batch], str):
                 numbers.setdefault(str(dims[batch]), 1)
-    _forget_shapes(graph)
+    forget_shapes(graph)
     for name, value in inputs.items():
         given = input_shapes.get(name)
         shape = tuple(int(dim) for dim in given) if given is not None else _resolve(name, known[name], numbers)
@@ -131,7 +131,8 @@ def _text(shape: Sequence[Dim]) -> str:
     return "×".join("?" if dim is None else str(dim) for dim in shape)
 
 
-def _forget_shapes(graph: ir.Graph) -> None:
+def forget_shapes(graph: ir.Graph) -> None:
+    """Makes all shapes but those of inputs and constants unknown."""
     for node in graph.all_nodes():
         for value in node.outputs:
             value.shape = None

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import onnx
 import onnx_ir as ir
@@ -12,12 +10,12 @@ import onnx_ir.passes.common as common
 
 from tinsmith.errors import ModelError
 from tinsmith.graph.edit import constant, input_of, set_attributes, swap
+from tinsmith.graph.quiet import captured
 
 OPSET = 24
 """The version all later stages speak: the newest with Swish that ONNX Runtime runs."""
 IR_VERSION = 10
 """Version of the file format: any that ONNX Runtime reads, nothing here needs a newer one."""
-_LIBRARIES = ("onnxscript", "onnx_ir")
 
 
 def to_opset(model: ir.Model) -> ir.Model:
@@ -161,29 +159,3 @@ def _used(node: ir.Node, index: int) -> bool:
         return False
     value = node.outputs[index]
     return bool(value.uses()) or value.is_graph_output()
-
-
-@contextmanager
-def captured() -> Iterator[list[str]]:
-    """Collects what the ONNX libraries log, reasons of failures included, instead of letting it reach the user."""
-    messages: list[str] = []
-
-    class Collector(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            error = record.exc_info[1] if record.exc_info else None
-            messages.append(record.getMessage() + (f": {error}" if error else ""))
-
-    collector = Collector(logging.WARNING)
-    loggers = [logging.getLogger(name) for name in _LIBRARIES]
-    before = [(logger.propagate, logger.level) for logger in loggers]
-    for logger in loggers:
-        logger.addHandler(collector)
-        logger.propagate = False
-        logger.setLevel(logging.WARNING)
-    try:
-        yield messages
-    finally:
-        for logger, (propagate, level) in zip(loggers, before, strict=True):
-            logger.removeHandler(collector)
-            logger.propagate = propagate
-            logger.setLevel(level)

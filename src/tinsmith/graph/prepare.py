@@ -122,7 +122,8 @@ def check_outputs(graph: ir.Graph) -> None:
                 subject=repr(value.name),
                 hint="Choose other outputs.",
             )
-        if value.producer() is None:
+        node = value.producer()
+        if node is None or node.op_type == "Constant":
             raise ModelError(
                 "the output is a constant: there is nothing to compute.",
                 subject=repr(value.name),

@@ -16,6 +16,7 @@ import onnx_ir as ir
 import onnx_ir.passes.common as common
 
 from tinsmith.errors import ModelError
+from tinsmith.graph.quiet import captured
 
 _SMALL = 1 << 16
 _REEXPORT = "Export it again, and see what `onnx.checker.check_model` says about it."
@@ -87,7 +88,8 @@ def _from_proto(proto: onnx.ModelProto, subject: str, folder: Path | None) -> ir
     if not proto.graph.node:
         raise ModelError("the graph has no nodes.", subject=subject, hint=_REEXPORT)
     try:
-        model = ir.from_proto(proto)
+        with captured():
+            model = ir.from_proto(proto)
     except Exception as error:  # the library raises whatever it trips over
         raise ModelError(f"the model is invalid: {_sentence(error)}", subject=subject, hint=_REEXPORT) from error
     try:

@@ -114,7 +114,8 @@ def _reduction(node: ir.Node) -> bool:
     if not rank:
         return False
     changed = _set(node, 1, wanted, "axes")
-    return changed | set_attributes(node, {"keepdims": get_int(node, "keepdims", 1), "noop_with_empty_axes": None})
+    kept = len(shape_of(node.outputs[0])) == rank
+    return changed | set_attributes(node, {"keepdims": int(kept), "noop_with_empty_axes": None})
 
 
 def _squeeze(node: ir.Node) -> bool:

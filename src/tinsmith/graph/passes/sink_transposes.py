@@ -39,7 +39,7 @@ def apply(graph: ir.Graph) -> bool:
     """Runs the pass; tells whether anything changed."""
     changed = False
     # Permuting one region changes the border of its neighbours: look again until none gains.
-    while any([_improve(region) for region in _regions(graph)]):
+    while sum(_improve(region) for region in _regions(graph)):
         changed = True
     return changed
 
