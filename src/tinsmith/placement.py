@@ -114,7 +114,7 @@ def _supported(decision: Decision, operator: Operator, node: FloatNode) -> Decis
     for other in ("int8", "int16", "float32"):
         if other in operator.types:
             return Decision(other, f"the runtime has no {decision.precision} {node.op_type}", forced=True)
-    raise UnsupportedError("has no precision at all.", subject=f"{node.op_type} {node.name!r}")
+    raise UnsupportedError("has no precision at all.", subject=node.subject)
 
 
 def _matches(network: Network, patterns: Sequence[str]) -> dict[str, str]:
@@ -143,7 +143,7 @@ def _refuse(network: Network, target: Target) -> None:
         else:
             reasons = [limit.message for limit in operator.constraints if not limit.check(node, target)]
         if reasons:
-            problems[node.name] = [f"{node.op_type} {node.name!r}: {reason}" for reason in reasons]
+            problems[node.name] = [f"{node.subject}: {reason}" for reason in reasons]
     if problems:
         count = f"{len(problems)} nodes" if len(problems) > 1 else "one node"
         lines = [line for lines in problems.values() for line in lines]

@@ -168,6 +168,11 @@ class Node:
     domain: str = ""
     doc: str = ""
 
+    @property
+    def subject(self) -> str:
+        """The node, as messages name it."""
+        return f"{self.op_type} {self.name!r}"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Program:

@@ -145,7 +145,7 @@ class _Choice:
                 self.uses[node.name, index] = Format(width, (exponent,))
 
     def settle(self) -> None:
-        """Raise exponents until every rule holds: node by node, so that one round settles what comes before the next."""
+        """Raise exponents until every rule holds: node by node, each when all before it are settled."""
         for _ in range(_ROUNDS):
             self.raised = False
             for node in self.network.nodes:
@@ -161,7 +161,7 @@ class _Choice:
             if self.exponents[index] > limit:
                 raise QuantizationError(
                     f"its input needs exponent {self.exponents[index]}, and the int8 kernel overflows beyond {limit}.",
-                    subject=f"{node.op_type} {node.name!r}",
+                    subject=node.subject,
                     hint="Run it in int16.",
                 )
 
@@ -176,7 +176,7 @@ class _Choice:
         else:
             second = linear.weights.fitted(first, self.target)
         needed = int(np.max(first + second))
-        self._raise(output, needed, f"{node.op_type} {node.name!r}")
+        self._raise(output, needed, node.subject)
         if linear.weights is not None:
             second = np.maximum(second, self.exponents[output] - first - self.target.max_shift)
         linear.current = second
@@ -189,7 +189,7 @@ class _Choice:
         found = self.groups.of.get(operand.name)
         if found is None:
             raise QuantizationError(
-                f"input {operand.name!r} has no integer format.", subject=f"{node.op_type} {node.name!r}"
+                f"input {operand.name!r} has no integer format.", subject=node.subject
             )
         border = self.borders.get(node.name, {}).get(index)
         return self.exponents[found] if border is None else self._arrival(border)

@@ -90,7 +90,7 @@ def _check_ends(what: str, ends: Iterable[Value], values: Mapping[str, Value]) -
 
 
 def _check_node(node: Node, program: Program, known: set[str]) -> None:
-    subject = f"{node.op_type} {node.name!r}"
+    subject = node.subject
     if not node.op_type:
         raise ProgramError("has no operator.", subject=f"node {node.name!r}")
     for name in node.inputs:

@@ -98,7 +98,7 @@ def _exponents_of(program: Program, name: str) -> tuple[int, ...]:
 
 
 def _node(b: Any, node: Node) -> int:
-    subject = f"{node.op_type} {node.name!r}"
+    subject = node.subject
     attributes = _offsets(b, [_attribute(b, name, value, subject) for name, value in node.attributes.items()])
     inputs = _offsets(b, [b.CreateString(name) for name in node.inputs])
     outputs = _offsets(b, [b.CreateString(name) for name in node.outputs])

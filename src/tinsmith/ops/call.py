@@ -70,7 +70,7 @@ class Call:
         """
         found = self.inputs[index] if index < len(self.inputs) else None
         if found is None:
-            raise ProgramError(f"input {index} is missing.", subject=f"{self.node.op_type} {self.node.name!r}")
+            raise ProgramError(f"input {index} is missing.", subject=self.node.subject)
         return found
 
     def optional(self, index: int) -> Arg | None:
@@ -106,7 +106,7 @@ class Call:
         if not isinstance(value, type(default)):
             raise ProgramError(
                 f"attribute {name!r} is {type(value).__name__}, expected {type(default).__name__}.",
-                subject=f"{self.node.op_type} {self.node.name!r}",
+                subject=self.node.subject,
             )
         return value
 
@@ -117,5 +117,5 @@ class Call:
         if name is None:
             return None
         if not isinstance(name, str) or name not in self.constants:
-            raise ProgramError(f"table {name!r} is missing.", subject=f"{self.node.op_type} {self.node.name!r}")
+            raise ProgramError(f"table {name!r} is missing.", subject=self.node.subject)
         return self.constants[name].data

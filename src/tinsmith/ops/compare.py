@@ -59,7 +59,7 @@ def lower_compare(call: Lowering) -> None:
     if formats[0] is None or formats[1] is None:
         raise QuantizationError(
             "both operands need an integer format: the runtime compares no floats.",
-            subject=f"{call.node.op_type} {call.node.name!r}",
+            subject=call.node.subject,
         )
     common = max(formats[0], formats[1], key=lambda f: f.exponent)
     names = [_arriving(call, call.slot(index), common) for index in (0, 1)]

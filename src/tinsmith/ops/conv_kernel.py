@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tinsmith.errors import ProgramError
 from tinsmith.ops.call import Array, Call
-from tinsmith.ops.linear import execute, packing_block, subject, unit_of
+from tinsmith.ops.linear import execute, packing_block, unit_of
 from tinsmith.ops.packing import unpack
 from tinsmith.quant.linear import Geometry, Sums
 
@@ -24,7 +24,7 @@ def is_depthwise(call: Call) -> bool:
         raise ProgramError(
             f"group {group} with {channels} channels and weights {call.arg(1).data.shape}: the runtime would run its "
             "depthwise kernel over weights that are not one filter per channel.",
-            subject=subject(call),
+            subject=call.node.subject,
         )
     return True
 
@@ -50,7 +50,7 @@ def geometry_of(call: Call) -> Geometry:
         raise ProgramError(
             f"input {x.shape} and weights {weights.shape}: the runtime has one- and two-dimensional convolutions of "
             "one sample.",
-            subject=subject(call),
+            subject=call.node.subject,
         )
     ones = (1,) * count
     kernel = weights.shape[:count]

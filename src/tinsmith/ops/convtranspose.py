@@ -15,7 +15,7 @@ from tinsmith.ops.conv_lower import Window, padded_input, window_of, write_conv
 from tinsmith.ops.emit import Emit
 from tinsmith.ops.floatnode import FloatNode
 from tinsmith.ops.layouts import spatial
-from tinsmith.ops.linear import constant_bias, constant_weights, linear_ports, quantized_weights, subject
+from tinsmith.ops.linear import constant_bias, constant_weights, linear_ports, quantized_weights
 from tinsmith.ops.lowering import Lowering, Slot
 from tinsmith.ops.ports import Ports
 from tinsmith.targets import Target
@@ -29,7 +29,7 @@ def spread_shape(call: Call) -> list[tuple[int, ...]]:
     """
     batch, *lengths, channels = call.arg(0).data.shape
     if len(lengths) not in (1, 2):
-        raise ProgramError(f"input {call.arg(0).data.shape} is neither NWC nor NHWC.", subject=subject(call))
+        raise ProgramError(f"input {call.arg(0).data.shape} is neither NWC nor NHWC.", subject=call.node.subject)
     ones = (1,) * len(lengths)
     strides, padding = call.attr("stride", ones), call.attr("output_padding", (0,) * len(lengths))
     spread = (n + (s - 1) * (n - 1) + p for n, s, p in zip(lengths, strides, padding, strict=True))
@@ -78,7 +78,7 @@ def refuse(call: Call) -> Sequence[Array]:
     Raises:
         ProgramError: Always: the runtime has no such module.
     """
-    raise ProgramError("the runtime has no ConvTranspose: files hold InsertZeros and Conv.", subject=subject(call))
+    raise ProgramError("the runtime has no ConvTranspose: files hold InsertZeros and Conv.", subject=call.node.subject)
 
 
 def ports(node: FloatNode, target: Target) -> Ports:

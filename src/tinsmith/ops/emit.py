@@ -1,9 +1,9 @@
 """What an operator sees while a `Program` is compiled to one ONNX graph that computes the same integers.
 
 Carriers: int8 and int16 values travel as float32 tensors holding whole numbers (exact: 16 bits fit in 24), float
-values as float32, booleans as bool, indices as int64. Every value exists in the file's layout (``file``) and, on demand,
-with the channels moved from the last to the second place (``first``: NCHW from NHWC), as ONNX Runtime's Conv and pools
-want it; transposes between the two are inserted once and shared.
+values as float32, booleans as bool, indices as int64. Every value exists in the file's layout (``file``) and, on
+demand, with the channels moved from the last to the second place (``first``: NCHW from NHWC), as ONNX Runtime's Conv
+and pools want it; transposes between the two are inserted once and shared.
 """
 
 from __future__ import annotations

@@ -56,6 +56,11 @@ class FloatNode:
     outputs: tuple[Operand, ...]
     attributes: Mapping[str, FloatAttribute] = field(default_factory=dict)
 
+    @property
+    def subject(self) -> str:
+        """The node, as messages name it."""
+        return f"{self.op_type} {self.name!r}"
+
     def input(self, index: int) -> Operand:
         """Input ``index``, which must be present."""
         operand = self.inputs[index]

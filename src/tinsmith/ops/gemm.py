@@ -21,7 +21,6 @@ from tinsmith.ops.linear import (
     linear_ports,
     packing_block,
     quantized_weights,
-    subject,
     sums_fit,
     unit_of,
 )
@@ -42,9 +41,9 @@ def matrix_of(call: Call) -> Array:
     """
     weights = call.arg(1).data
     if weights.ndim != 4 or weights.shape[:2] != (1, 1):
-        raise ProgramError(f"weights {weights.shape} are not packed as (1, 1, C, N).", subject=subject(call))
+        raise ProgramError(f"weights {weights.shape} are not packed as (1, 1, C, N).", subject=call.node.subject)
     if call.attr("transA", 0) or call.attr("transB", 0) or (call.attr("alpha", 1.0), call.attr("beta", 1.0)) != (1, 1):
-        raise ProgramError("the runtime ignores transA, transB, alpha and beta.", subject=subject(call))
+        raise ProgramError("the runtime ignores transA, transB, alpha and beta.", subject=call.node.subject)
     channels, filters = weights.shape[2:]
     flat = unpack(weights, (filters, channels, 1, 1), packing_block(call), depthwise=False)
     return flat[:, :, 0, 0].T

@@ -25,11 +25,6 @@ _LEFT = 16
 """Left shifts beyond this saturate every non-zero 16 bit value: enough to run an illegal program."""
 
 
-def subject(call: Call) -> str:
-    """The node, for messages."""
-    return f"{call.node.op_type} {call.node.name!r}"
-
-
 def unit_of(call: Call) -> LinearUnit:
     """How the target runs this node.
 
@@ -39,7 +34,7 @@ def unit_of(call: Call) -> LinearUnit:
     if call.bits not in call.target.linear or not call.arg(0).data.dtype.itemsize * 8 == call.bits:
         raise ProgramError(
             f"{call.arg(0).data.dtype} input, {call.out.dtype.name} output: the runtime has only int8 and int16.",
-            subject=subject(call),
+            subject=call.node.subject,
         )
     return call.target.linear[call.bits]
 
@@ -73,7 +68,9 @@ def bias_of(call: Call, channels: int) -> NDArray[np.int64]:
     if found is None:
         return np.zeros(channels, np.int64)
     if found.data.size != channels:
-        raise ProgramError(f"the bias has {found.data.size} elements for {channels} channels.", subject=subject(call))
+        raise ProgramError(
+            f"the bias has {found.data.size} elements for {channels} channels.", subject=call.node.subject
+        )
     return found.data.reshape(-1).astype(np.int64)
 
 
@@ -85,7 +82,7 @@ def is_relu(call: Call) -> bool:
     """
     activation = call.attr("activation", "Linear")
     if activation not in ("Linear", "Relu"):
-        raise ProgramError(f"unknown activation {activation!r}.", subject=subject(call))
+        raise ProgramError(f"unknown activation {activation!r}.", subject=call.node.subject)
     return activation == "Relu"
 
 
@@ -147,7 +144,7 @@ def quantized_bias(call: Lowering, bias: Array, weights: Format) -> NDArray[Any]
         raise QuantizationError(
             f"the bias of channel {worst} ({bias[worst]:.6g}) is {int(rounded[worst])} in units of the accumulator, "
             f"which holds {unit.bias_bits} bits on {call.target.name}.",
-            subject=f"{call.node.op_type} {call.node.name!r}",
+            subject=call.node.subject,
             hint="Give the weights or the input a larger exponent, or run this node in int16.",
         )
     return rounded.astype(np.int32 if unit.bias_bytes == 4 else np.int64)

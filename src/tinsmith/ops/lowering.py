@@ -174,7 +174,7 @@ def lower_plain(call: Lowering) -> None:
 def lower_with_axis(call: Lowering) -> None:
     """As `lower_plain`, with attribute ``axis`` moved to where the layout has it; -1 by default, 0 for Split."""
     attributes = plain_attributes(call.node)
-    axis = call.node.integer("axis", -1 if call.node.op_type != "Split" else 0)
+    axis = call.node.integer("axis", -1)
     attributes["axis"] = call.slot(0).perm.index(axis % len(call.slot(0).perm))
     names = [call.name(index) for index in range(len(call.inputs))]
     call.emit(names, attributes=attributes)
@@ -190,7 +190,8 @@ def lower_unary(call: Lowering, function: Callable[[Array], Array]) -> None:
     attributes = plain_attributes(call.node)
     if call.quant_type == "S8":
         source, result = call.slot(0).format, call.outputs[0].format
-        assert source is not None and result is not None
+        assert source is not None
+        assert result is not None
         attributes["lut"] = call.sink.add_table(
             call.node.op_type, unary_table(function, source, result, call.target), result.exponents
         )

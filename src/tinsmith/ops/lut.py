@@ -34,7 +34,7 @@ def lut(call: Call) -> Sequence[Array]:
     if table is None or table.dtype != np.int16 or table.size < 2 or call.arg(0).data.dtype != np.int16:
         raise ProgramError(
             "the runtime computes it from a table of its element type, and it has none.",
-            subject=f"{call.node.op_type} {call.node.name!r}",
+            subject=call.node.subject,
         )
     step = 65536 // (table.size - 1)
     index = call.target.rounding.to_int((call.arg(0).data.astype(np.float64) + 32768) / step)

@@ -19,7 +19,7 @@ LARGEST_RESULT = 1 << 28
 
 def refuse(call: Call, reason: str, hint: str = "") -> ProgramError:
     """The error that says why this node cannot be computed."""
-    return ProgramError(reason, subject=f"{call.node.op_type} {call.node.name!r}", hint=hint)
+    return ProgramError(reason, subject=call.node.subject, hint=hint)
 
 
 def bounded(call: Call, count: int) -> None:

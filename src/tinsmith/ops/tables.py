@@ -29,7 +29,7 @@ def int8_table(call: Call) -> Array | None:
     if table is not None and (table.size != 256 or table.dtype != np.int8):
         raise ProgramError(
             f"its table has {table.size} {table.dtype} entries, not 256 of int8.",
-            subject=f"{call.node.op_type} {call.node.name!r}",
+            subject=call.node.subject,
         )
     return table
 
