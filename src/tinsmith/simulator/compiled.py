@@ -8,6 +8,7 @@ node is computed again by the interpreter, and everything after it too if its re
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,9 +18,9 @@ from tinsmith.ops import find
 from tinsmith.ops.call import Array, Observed, merge_facts
 from tinsmith.ops.emit import Builder, Emit, Guard, NotExpressible
 from tinsmith.program import DType, Node, Program
-from tinsmith.simulator.graphs import carry_in, carry_out, session, to_model
-from tinsmith.simulator.interpreter import call_of, compute
-from tinsmith.simulator.shapes import infer_shapes, placeholder
+from tinsmith.simulator.graphs import carry_in, carry_out, refusals, session, to_model
+from tinsmith.simulator.interpreter import call_of, compute, run_nodes, told
+from tinsmith.simulator.shapes import placeholders
 from tinsmith.targets import Target
 
 if TYPE_CHECKING:
@@ -45,15 +46,33 @@ class GraphPart:
     model: bytes
     sessions: dict[int, onnxruntime.InferenceSession] = field(default_factory=dict)
 
-    def run(self, tensors: Mapping[str, Array], threads: int) -> tuple[dict[str, Array], dict[Guard, float]]:
-        """The results, and what the guards' tensors hold."""
+    def open(self, threads: int) -> onnxruntime.InferenceSession:
+        """The session that runs it on so many threads.
+
+        Raises:
+            ProgramError: ONNX Runtime does not take the graph.
+        """
         if threads not in self.sessions:
-            self.sessions[threads] = session(self.model, threads)
+            with self._refusals():
+                self.sessions[threads] = session(self.model, threads)
+        return self.sessions[threads]
+
+    def run(self, tensors: Mapping[str, Array], threads: int) -> tuple[dict[str, Array], dict[Guard, float]]:
+        """The results, and what the guards' tensors hold.
+
+        Raises:
+            ProgramError: ONNX Runtime does not take the graph or the tensors.
+        """
+        opened = self.open(threads)
         feeds = {f"in|{name}": np.ascontiguousarray(tensors[name]) for name in self.feeds}
-        found = self.sessions[threads].run(None, feeds)
+        with self._refusals():
+            found = opened.run(None, feeds)
         count = len(self.results)
         reached = {guard: float(value) for guard, value in zip(self.guards, found[count:], strict=True)}
         return dict(zip(self.results, found[:count], strict=True)), reached
+
+    def _refusals(self) -> AbstractContextManager[None]:
+        return refusals(f"nodes {self.nodes[0].name!r} … {self.nodes[-1].name!r}", "Simulate with compiled=False.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,27 +110,33 @@ class Compiled:
         """One run on one sample; arguments and result as `tinsmith.simulator.interpreter.interpret`."""
         tensors: dict[str, Array] = dict(inputs)
         memory = {} if state is None else state
-        notes = {} if observe is None else observe
-        interpreting = False
+        notes: Observed = {} if observe is None else observe
         for part in self.parts:
             if isinstance(part, NodePart):
                 self._interpret([part.node], tensors, memory, notes)
-            elif interpreting:
-                self._interpret(part.nodes, tensors, memory, notes)
+                continue
+            results, reached = part.run(tensors, threads)
+            self._note_reach(part, reached, notes)
+            broken = {guard.output for guard, value in reached.items() if not value < guard.limit}
+            noticed: Observed = {}
+            if broken and not self._confirmed(part, tensors, broken, noticed):
+                noticed = {}  # the interpreter notes everything again
+                self._interpret(part.nodes, tensors, memory, noticed)
             else:
-                results, reached = part.run(tensors, threads)
-                self._note_reach(part, reached, notes)
-                broken = {guard.output for guard, value in reached.items() if not value < guard.limit}
-                before = {name: dict(facts) for name, facts in notes.items()} if broken else {}
-                if broken and not self._confirmed(part, tensors, broken, notes):
-                    interpreting = True
-                    # The interpreter will note everything again.
-                    notes.clear()
-                    notes.update(before)
-                    self._interpret(part.nodes, tensors, memory, notes)
-                else:
-                    tensors.update(results)
+                tensors.update(results)
+            for name, facts in noticed.items():
+                merge_facts(notes, name, facts)
         return {name: array for name, array in tensors.items() if name in self.keep}
+
+    def open(self, threads: int) -> None:
+        """Make all sessions now, so that threads that run the program do not each make their own.
+
+        Raises:
+            ProgramError: ONNX Runtime does not take a graph.
+        """
+        for part in self.parts:
+            if isinstance(part, GraphPart):
+                part.open(threads)
 
     def _note_reach(self, part: GraphPart, reached: Mapping[Guard, float], observe: Observed) -> None:
         """Leave the largest ``reach``, a bound of the accumulators' magnitude, of each guarded node."""
@@ -121,16 +146,9 @@ class Compiled:
                 merge_facts(observe, names[guard.output], {"reach": int(min(value, 2.0**62))})
 
     def _interpret(
-        self,
-        nodes: Iterable[Node],
-        tensors: dict[str, Array],
-        state: dict[str, Array],
-        observe: Observed,
+        self, nodes: Iterable[Node], tensors: dict[str, Array], state: dict[str, Array], observe: Observed
     ) -> None:
-        for node in nodes:
-            call = call_of(self.program, node, tensors, self.target, state, observe)
-            results = compute(find(node.op_type, node.name), call)
-            tensors.update((value.name, result) for value, result in zip(call.outputs, results, strict=True))
+        run_nodes(self.program, nodes, tensors, self.target, state, observe)
 
     def _confirmed(self, part: GraphPart, tensors: Mapping[str, Array], names: set[str], observe: Observed) -> bool:
         """Whether the interpreter gives the graph's own results for the nodes whose guards did not hold."""
@@ -172,23 +190,20 @@ class Emitter:
         self.program = program
         self.target = target
         self.checked = checked
-        shapes = infer_shapes(program, target)
-        self.zeros = {
-            name: placeholder(shape, program.values[name].dtype.numpy)
-            for name, shape in shapes.items()
-            if name in program.values
-        }
+        self.zeros = placeholders(program, target)
 
     def emit(self, node: Node, builder: Builder) -> None:
         """Append the node's ONNX form.
 
         Raises:
             NotExpressible: It has none.
+            ProgramError: Its arguments do not fit the operator.
         """
         operator = find(node.op_type, node.name)
         if operator.emit is None:
             raise NotExpressible(f"{node.op_type} has no ONNX form")
-        operator.emit(Emit(call_of(self.program, node, self.zeros, self.target), builder, self.checked))
+        with told(node):
+            operator.emit(Emit(call_of(self.program, node, self.zeros, self.target), builder, self.checked))
 
     def run_from(self, start: int) -> tuple[Builder, tuple[str, ...], int, str]:
         """Emit nodes from index ``start`` on, as far as they have an ONNX form.

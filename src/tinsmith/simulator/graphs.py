@@ -1,12 +1,17 @@
-"""From emitted steps to an ONNX model and a session that runs it."""
+"""From emitted steps to an ONNX model and a session that runs it.
+
+Element types have the same numbers in files of ESP-DL and in ONNX.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinsmith.errors import ProgramError
 from tinsmith.ops.emit import Builder
 from tinsmith.program import DType, Value
 
@@ -14,15 +19,6 @@ if TYPE_CHECKING:
     import onnx
     import onnxruntime
 
-_ONNX_TYPE = {
-    DType.FLOAT: 1,
-    DType.UINT8: 2,
-    DType.INT8: 3,
-    DType.INT16: 5,
-    DType.INT32: 6,
-    DType.INT64: 7,
-    DType.BOOL: 9,
-}
 OPSET = 20
 
 
@@ -38,7 +34,7 @@ def carry_out(builder: Builder, value: Value) -> str:
     """A tensor of ``value``'s own type in the file's layout, to be a graph output."""
     tensor = builder.find(value.name, "file")
     if value.dtype.quantized:
-        return str(builder.op("Cast", tensor, to=_ONNX_TYPE[value.dtype]))
+        return str(builder.op("Cast", tensor, to=int(value.dtype)))
     return str(builder.op("Identity", tensor))
 
 
@@ -55,8 +51,8 @@ def to_model(
     graph = helper.make_graph(
         nodes,
         name,
-        [helper.make_tensor_value_info(n, _ONNX_TYPE[d], s) for n, d, s in inputs],
-        [helper.make_tensor_value_info(n, _ONNX_TYPE[d], s) for n, d, s in outputs],
+        [helper.make_tensor_value_info(n, int(d), s) for n, d, s in inputs],
+        [helper.make_tensor_value_info(n, int(d), s) for n, d, s in outputs],
         [numpy_helper.from_array(data, key) for key, data in builder.constants.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="tinsmith")
@@ -72,6 +68,20 @@ def _node(op_type: str, inputs: tuple[str, ...], outputs: tuple[str, ...], attri
         for key, value in attributes.items()
     }
     return helper.make_node(op_type, inputs, outputs, **plain)
+
+
+@contextmanager
+def refusals(subject: str, hint: str = "") -> Iterator[None]:
+    """Errors of ONNX Runtime as ours.
+
+    Raises:
+        ProgramError: Something went wrong inside.
+    """
+    try:
+        yield
+    except Exception as error:  # ONNX Runtime's exceptions share no base but this one
+        reason = f"ONNX Runtime does not run the compiled form: {error}."
+        raise ProgramError(reason, subject=subject, hint=hint) from error
 
 
 def session(model: bytes, threads: int) -> onnxruntime.InferenceSession:

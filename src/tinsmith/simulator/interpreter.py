@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 
-from tinsmith.errors import ProgramError, TinsmithError
+from tinsmith.errors import ProgramError
 from tinsmith.ops import Operator, find
 from tinsmith.ops.call import Arg, Array, Call, Observed
 from tinsmith.program import Node, Program, Value
 from tinsmith.targets import Target
+
+_MISFITS = (
+    ValueError,
+    IndexError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    ZeroDivisionError,
+    AssertionError,
+    OverflowError,
+    MemoryError,
+)
 
 
 def call_of(
@@ -37,9 +50,7 @@ def call_of(
             value = program.values.get(name)
             inputs.append(Arg(tensors[name], value.exponents if value is not None else (0,)))
         else:
-            raise ProgramError(
-                f"input {name!r} is computed nowhere before it.", subject=f"{node.op_type} {node.name!r}"
-            )
+            raise ProgramError(f"input {name!r} is computed nowhere before it.", subject=node.subject)
     return Call(
         node,
         tuple(inputs),
@@ -55,25 +66,22 @@ def _output(program: Program, node: Node, name: str) -> Value:
     try:
         return program.values[name]
     except KeyError:
-        raise ProgramError(
-            f"output {name!r} has no type or exponent in the file.", subject=f"{node.op_type} {node.name!r}"
-        ) from None
+        raise ProgramError(f"output {name!r} has no type or exponent in the file.", subject=node.subject) from None
 
 
-def steps(
+def run_nodes(
     program: Program,
-    inputs: Mapping[str, Array],
+    nodes: Iterable[Node],
+    tensors: dict[str, Array],
     target: Target,
     state: dict[str, Array],
     observe: Observed,
-) -> Iterator[tuple[Node, dict[str, Array]]]:
-    """Run node by node, yielding each node with the tensors known after it (one dict, growing)."""
-    tensors = dict(inputs)
-    for node in program.nodes:
+) -> None:
+    """Run nodes one after the other and add their results to ``tensors``; arguments otherwise as `interpret`."""
+    for node in nodes:
         call = call_of(program, node, tensors, target, state, observe)
         results = compute(find(node.op_type, node.name), call)
         tensors.update((value.name, result) for value, result in zip(call.outputs, results, strict=True))
-        yield node, tensors
 
 
 def compute(operator: Operator, call: Call) -> Sequence[Array]:
@@ -82,19 +90,29 @@ def compute(operator: Operator, call: Call) -> Sequence[Array]:
     Raises:
         ProgramError: The arguments do not fit the operator.
     """
-    subject = f"{call.node.op_type} {call.node.name!r}"
-    try:
+    with told(call.node):
         results = operator.compute(call)
-    except TinsmithError:
-        raise
-    except (ValueError, IndexError, KeyError, TypeError, ZeroDivisionError, AssertionError, OverflowError) as error:
-        raise ProgramError(f"cannot be computed: {error}", subject=subject) from error
     if len(results) != len(call.outputs):
-        raise ProgramError(f"computes {len(results)} outputs, the file names {len(call.outputs)}.", subject=subject)
+        raise ProgramError(
+            f"computes {len(results)} outputs, the file names {len(call.outputs)}.", subject=call.node.subject
+        )
     for value, result in zip(call.outputs, results, strict=True):
         if result.dtype != value.dtype.numpy:
-            raise ProgramError(f"computes {result.dtype}, the file says {value.dtype.name}.", subject=subject)
+            raise ProgramError(f"computes {result.dtype}, the file says {value.dtype.name}.", subject=call.node.subject)
     return results
+
+
+@contextmanager
+def told(node: Node) -> Iterator[None]:
+    """What operators raise on attributes and shapes that no exporter writes, as an error that names the node.
+
+    Raises:
+        ProgramError: Something went wrong inside.
+    """
+    try:
+        yield
+    except _MISFITS as error:
+        raise ProgramError(f"cannot be computed: {error}", subject=node.subject) from error
 
 
 def interpret(
@@ -118,8 +136,12 @@ def interpret(
         Every tensor by name, inputs included, in the file's layout and dtypes.
     """
     tensors: dict[str, Array] = {name: np.asarray(array) for name, array in inputs.items()}
-    for _, known in steps(
-        program, tensors, target, state if state is not None else {}, observe if observe is not None else {}
-    ):
-        tensors = known
+    run_nodes(
+        program,
+        program.nodes,
+        tensors,
+        target,
+        {} if state is None else state,
+        {} if observe is None else observe,
+    )
     return tensors

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
+
 from tinsmith.ops import find
 from tinsmith.program import Program
-from tinsmith.simulator.interpreter import call_of
-from tinsmith.simulator.shapes import infer_shapes, placeholder
+from tinsmith.simulator.interpreter import call_of, told
+from tinsmith.simulator.shapes import placeholders
 from tinsmith.targets import Target
 
 
@@ -17,20 +19,29 @@ def violations(program: Program, target: Target) -> list[str]:
     """
     key = ("violations", target.name)
     if key not in program.memo:
-        shapes = infer_shapes(program, target)
-        zeros = {
-            name: placeholder(shape, program.values[name].dtype.numpy)
-            for name, shape in shapes.items()
-            if name in program.values
-        }
+        zeros = placeholders(program, target)
         found: list[str] = []
         for node in program.nodes:
             call = call_of(program, node, zeros, target)
-            for rule in find(node.op_type, node.name).rules:
-                reason = rule(call)
-                if reason:
-                    found.append(f"{node.op_type} {node.name!r}: {reason}")
+            with told(node):
+                reasons = [rule(call) for rule in find(node.op_type, node.name).rules]
+            found += [f"{node.subject}: {reason}" for reason in reasons if reason]
         program.memo[key] = found
     result = program.memo[key]
     assert isinstance(result, list)
     return result
+
+
+def warn(program: Program, target: Target, stacklevel: int) -> None:
+    """Warn of every broken rule, once per program and target.
+
+    Args:
+        program: What somebody wants to run.
+        target: The chip.
+        stacklevel: Whose line the warning shows, as for `warnings.warn`: 1 is the caller's.
+    """
+    key = ("warned", target.name)
+    if key not in program.memo:
+        program.memo[key] = True
+        for message in violations(program, target):
+            warnings.warn(message, stacklevel=stacklevel + 1)

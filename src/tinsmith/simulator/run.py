@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tinsmith.errors import RecipeError
+from tinsmith.errors import DataError, RecipeError
 from tinsmith.ops.call import Array, Observed, merge_facts
 from tinsmith.ops.layouts import inverse
 from tinsmith.program import Program
 from tinsmith.simulator.compiled import compile_program
 from tinsmith.simulator.inputs import Original, layouts_of, samples
 from tinsmith.simulator.interpreter import interpret
-from tinsmith.simulator.legality import violations
+from tinsmith.simulator.legality import warn
 from tinsmith.targets import Target, find
 
 
@@ -48,8 +47,7 @@ class Simulator:
         self._compiled = compiled
         self._checked = not assume_no_saturation
         self._state: dict[str, Array] = {}
-        for message in violations(program, self.target):
-            warnings.warn(message, stacklevel=2)
+        warn(program, self.target, stacklevel=2)
 
     def reset(self) -> None:
         """Return stateful nodes to the zero state."""
@@ -103,6 +101,8 @@ class Simulator:
         program, target = self.program, self.target
         names = [value.name for value in program.outputs]
         form = compile_program(program, target, checked=self._checked, save_all=save_all) if self._compiled else None
+        if form is not None:
+            form.open(threads)
 
         def run(part: Mapping[str, Array], state: dict[str, Array], notes: Observed) -> dict[str, Array]:
             if form is None:
@@ -145,6 +145,7 @@ def simulate(
         RecipeError: The target is unknown, or neither given nor recorded in the file.
         ProgramError: A node cannot be computed.
     """
+    warn(program, target_of(program, target), stacklevel=2)
     simulator = Simulator(program, target, compiled=compiled, assume_no_saturation=assume_no_saturation)
     return simulator.run_independent(inputs, save_all=save_all)
 
@@ -159,11 +160,16 @@ def dequantize(program: Program, outputs: Mapping[str, Array]) -> dict[str, Arra
     Returns:
         Arrays by name, in the model's original layout where the program records it (its inputs and outputs), else in
         the file's.
+
+    Raises:
+        DataError: The program has no value of such a name.
     """
     originals = layouts_of(program)
     result: dict[str, Array] = {}
     for name, array in outputs.items():
-        value = program.values[name]
+        value = program.values.get(name)
+        if value is None:
+            raise DataError("the program has no such value.", subject=f"output {name!r}")
         real = np.ldexp(array.astype(np.float32), value.exponent) if value.dtype.quantized else array
         original = originals.get(name)
         result[name] = real if original is None else _restored(real, original)

@@ -15,7 +15,7 @@ from tinsmith.ops.layouts import inverse
 from tinsmith.program import DType, Program, Value
 from tinsmith.quant.rounding import Rounding, qrange
 from tinsmith.simulator.compiled import Emitter
-from tinsmith.simulator.graphs import session, to_model
+from tinsmith.simulator.graphs import refusals, session, to_model
 from tinsmith.simulator.inputs import Original, layouts_of
 from tinsmith.simulator.run import target_of
 from tinsmith.targets import Target
@@ -64,7 +64,7 @@ def twin(program: Program, target: Target, *, free_batch: bool) -> onnx.ModelPro
         try:
             emitter.emit(node, builder)
         except NotExpressible as reason:
-            refused.append(f"{node.op_type} {node.name!r}: {reason}")
+            refused.append(f"{node.subject}: {reason}")
             for name in node.outputs:
                 builder.place(name, name, "file", emitter.zeros[name].ndim)
     if refused:
@@ -123,7 +123,8 @@ def _give(builder: Builder, value: Value, original: Original | None, shape: tupl
 
 def _runs_batches(model: onnx.ModelProto, program: Program) -> bool:
     """Whether the model gives for two samples at once what it gives for each alone."""
-    runner = session(model.SerializeToString(), 1)
+    with refusals("twin"):
+        runner = session(model.SerializeToString(), 1)
     rng = np.random.default_rng(0)
     pair: Mapping[str, np.ndarray] = {
         i.name: rng.standard_normal([2 if d == "N" else d for d in i.shape]).astype(np.float32)
