@@ -188,9 +188,7 @@ class _Choice:
             return use.exponent
         found = self.groups.of.get(operand.name)
         if found is None:
-            raise QuantizationError(
-                f"input {operand.name!r} has no integer format.", subject=node.subject
-            )
+            raise QuantizationError(f"input {operand.name!r} has no integer format.", subject=node.subject)
         border = self.borders.get(node.name, {}).get(index)
         return self.exponents[found] if border is None else self._arrival(border)
 
