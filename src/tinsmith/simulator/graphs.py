@@ -80,8 +80,10 @@ def refusals(subject: str, hint: str = "") -> Iterator[None]:
     try:
         yield
     except Exception as error:  # ONNX Runtime's exceptions share no base but this one
-        reason = f"ONNX Runtime does not run the compiled form: {error}."
-        raise ProgramError(reason, subject=subject, hint=hint) from error
+        said = " ".join(str(error).split()).rstrip(".")
+        raise ProgramError(
+            f"ONNX Runtime does not run the compiled form: {said}.", subject=subject, hint=hint
+        ) from error
 
 
 def session(model: bytes, threads: int) -> onnxruntime.InferenceSession:

@@ -39,9 +39,13 @@ def warn(program: Program, target: Target, stacklevel: int) -> None:
         program: What somebody wants to run.
         target: The chip.
         stacklevel: Whose line the warning shows, as for `warnings.warn`: 1 is the caller's.
+
+    Raises:
+        ProgramError: The program is not even consistent; each time.
     """
+    found = violations(program, target)
     key = ("warned", target.name)
     if key not in program.memo:
         program.memo[key] = True
-        for message in violations(program, target):
+        for message in found:
             warnings.warn(message, stacklevel=stacklevel + 1)

@@ -72,7 +72,9 @@ def _shapes(call: Call) -> Sequence[tuple[int, ...]]:
     with told(call.node):
         shapes = operator.shape(call)
     if len(shapes) != len(call.outputs):
-        raise ProgramError(f"has {len(shapes)} outputs, the file names {len(call.outputs)}.", subject=call.node.subject)
+        raise ProgramError(
+            f"computes {len(shapes)} outputs, the file names {len(call.outputs)}.", subject=call.node.subject
+        )
     for shape in shapes:
         if min(shape, default=0) < 0:
             raise ProgramError(f"computes the shape {list(shape)}, which is none.", subject=call.node.subject)
