@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -85,3 +86,22 @@ def test_convolutions(seed: int) -> None:
         warnings.simplefilter("ignore")
         found = both(program, {"x": case.x[None]}, case.target)["y"]
     assert found[0].tolist() == case.result()
+
+
+@pytest.mark.parametrize("target", ["esp32s3", "esp32p4"])
+def test_lanes_of_40_bits_saturate_on_the_way(target: str) -> None:
+    """704 full products up, then 296 down: 8 vector channels and 3 of the tail, which saturates block by block."""
+    x = np.full((1, 1, 1000), 32767, np.int16)
+    weights = np.full((11, 1000, 1, 1), 32767, np.int16)
+    weights[:, 704:] = -32768
+    case = Linear(x, weights, None, target, 16, (26,))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = both(conv_program(case), {"x": x[None]}, target)["y"]
+    assert found[0].tolist() == case.result()
+    exact = 32767 * (704 * 32767 - 296 * 32768)
+    low = 2**39 - 1 - 296 * 32767 * 32768
+    saturated, unsaturated = (low + 2**25) >> 26, (exact + 2**25) >> 26
+    assert saturated != unsaturated
+    assert found[0, 0, 0, 8:].tolist() == [saturated] * 3
+    assert found[0, 0, 0, :8].tolist() == [saturated if target == "esp32s3" else unsaturated] * 8

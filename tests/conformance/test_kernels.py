@@ -42,3 +42,12 @@ def test_what_an_exporter_must_refuse_runs_with_a_warning(name: str) -> None:
     with pytest.warns(UserWarning, match="exponents"):
         found = tinsmith.simulate(program_of(case), {"x": case["x"], "z": case["z"]}, "esp32s3")
     assert found["y"].tolist() == case["y"].tolist()
+
+
+@pytest.mark.skipif(not CASES, reason="needs the reference files (set TINSMITH_SHARED)")
+def test_a_bias_beyond_the_lane_wraps_with_a_warning() -> None:
+    (path,) = (p for p in CASES if p.parts[-2:] == ("s3", "conv8_bias_beyond_20bit.npz"))
+    case = dict(np.load(path).items())
+    with pytest.warns(UserWarning, match="20 bits"):
+        found = tinsmith.simulate(program_of(case), {"x": case["x"]}, "esp32s3")
+    assert found["y"].tolist() == case["y"].tolist()
