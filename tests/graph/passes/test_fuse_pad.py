@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tests.graph.models import check, model, node
@@ -53,6 +53,7 @@ def test_max_pool_with_the_lowest_float() -> None:
         build(AROUND, CONV, mode="edge"),
         build([0, 0, -1, 0, 0, 0, 0, 0], CONV),
         build([0, 0, 3, 0, 0, 0, 0, 0], MEAN),
+        build([0, 0, 0, 0, 0, 0, 1, 0], MEAN),
         build(AROUND, node("AveragePool", "k", "y", kernel_shape=[3, 3], pads=[1, 1, 1, 1])),
         build(AROUND, node("AveragePool", "k", "y", kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1)),
     ],
@@ -82,6 +83,8 @@ def test_one_dimension() -> None:
     op=st.sampled_from(["Conv", "MaxPool", "AveragePool"]), counts=st.booleans(), ceil=st.booleans(),
 )  # fmt: skip
 def test_any_pad(pads: tuple[int, ...], own: tuple[int, ...], before: str, op: str, counts: bool, ceil: bool) -> None:
+    # ONNX Runtime 1.24 averages wrongly with more padding behind than in front, in the original too.
+    assume(not counts or (own[2] <= own[0] and own[3] <= own[1]))
     attributes: dict[str, Any] = {"strides": [2, 2], "pads": own}
     if op != "Conv":
         attributes |= {"kernel_shape": [3, 3], "ceil_mode": int(ceil)}

@@ -1,7 +1,8 @@
 """Takes a Pad of height and width into the Conv or pool behind it.
 
 - Conv pads with zeros itself.
-- AveragePool without padding of its own: with pads and count_include_pad = 1 the zeros count as before.
+- AveragePool without padding of its own: with pads and count_include_pad = 1 the zeros count as before. Only with at
+  least as much in front as behind.
 - MaxPool ignores its padding. That is the same as zeros where the input has no negative value (behind Relu, Sigmoid and
   their like) and every window sees an element, and the same as a Pad with the lowest float.
 
@@ -70,6 +71,10 @@ def _same(node: ir.Node, pad: ir.Node, value: float, own: tuple[int, ...], pads:
     if get_int(node, "ceil_mode", 0) or any(p >= k for p, k in zip(pads, (*kernel, *kernel), strict=True)):
         return False
     if node.op_type == "AveragePool":
+        # Older ONNX Runtimes (1.24) average wrongly where more padding counts behind the data than in front of it.
+        half = len(kernel)
+        if any(behind > front for front, behind in zip(pads[:half], pads[half:], strict=True)):
+            return False
         return value == 0 and (not any(own) or get_int(node, "count_include_pad", 0) == 1)
     lowest = value == -math.inf or value <= float(np.finfo(np.float32).min)
     return len(node.outputs) == 1 and (lowest or (value == 0 and _not_negative(present(pad, 0))))
