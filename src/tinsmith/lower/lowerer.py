@@ -17,7 +17,7 @@ from tinsmith.lower.sink import ProgramSink
 from tinsmith.ops import operators
 from tinsmith.ops.floatnode import FloatNode, Network, Operand
 from tinsmith.ops.layouts import Perm, channels_last, identity, inverse
-from tinsmith.ops.lowering import Lowering, Slot, layout_doc
+from tinsmith.ops.lowering import PLAIN, Lowering, Slot
 from tinsmith.ops.ports import Kind, Port
 from tinsmith.ops.steps import Step, steps
 from tinsmith.program import DType, Program
@@ -226,12 +226,11 @@ class _Lowerer:
                 scale = needed.exponent - home.format.exponent
                 op_type, suffix, integer = "RequantizeLinear", "requantized", dtype
             name = self.sink.add_value(f"{home.root}_{suffix}", dtype, source.shape, exponents)
-            doc = layout_doc(())
             factor = np.ldexp(np.float32(1), scale)
             inputs = [
                 home.root,
-                self.sink.add_constant(f"{name}_scale", np.asarray(factor, np.float32), (0,), doc),
-                self.sink.add_constant(f"{name}_zero_point", np.zeros((), integer.numpy), (0,), doc),
+                self.sink.add_constant(f"{name}_scale", np.asarray(factor, np.float32), (0,), PLAIN),
+                self.sink.add_constant(f"{name}_zero_point", np.zeros((), integer.numpy), (0,), PLAIN),
             ]
             kind = QUANT_TYPE[integer.bits]
             self.sink.add_node(op_type, f"{name}_{op_type}", inputs, [name], {"quant_type": kind})

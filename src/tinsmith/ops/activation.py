@@ -12,7 +12,7 @@ from tinsmith.ops.call import Arg, Array, Call
 from tinsmith.ops.emit import Emit
 from tinsmith.ops.floatmath import Float32, Float64, expf, sigmoid, tanh
 from tinsmith.ops.floatnode import FloatNode
-from tinsmith.ops.lowering import Lowering, layout_doc, unary_table
+from tinsmith.ops.lowering import PLAIN, Lowering, unary_table
 from tinsmith.ops.places import common_layout
 from tinsmith.ops.tables import emit_unary
 from tinsmith.ops.unary import by_function, by_table_or, unary
@@ -80,7 +80,7 @@ def lower_clip(call: Lowering) -> None:
     names = [call.name(0)]
     for bound, suffix, index in zip(limits, ("min", "max"), (1, 2), strict=True):
         name = call.node.input(index).name if call.node.has(index) else f"{call.node.name}_{suffix}"
-        names.append(call.sink.add_constant(name, bound, exponents, layout_doc(())))
+        names.append(call.sink.add_constant(name, bound, exponents, PLAIN))
     if call.quant_type != "S8":
         return call.emit(names)
     if source is None or result is None:

@@ -13,7 +13,7 @@ from tinsmith.ops.call import Array, Call
 from tinsmith.ops.emit import Emit
 from tinsmith.ops.floatnode import FloatNode
 from tinsmith.ops.layouts import elementwise
-from tinsmith.ops.lowering import Lowering, Slot, layout_doc, plain_attributes
+from tinsmith.ops.lowering import PLAIN, Lowering, Slot, layout_doc, plain_attributes
 from tinsmith.ops.places import common_layout, operand
 from tinsmith.ops.ports import ACTIVATION, BOOL, Ports
 from tinsmith.quant.format import Format
@@ -77,8 +77,8 @@ def _arriving(call: Lowering, slot: Slot, wanted: Format) -> str:
         return slot.name
     name = call.sink.add_value(f"{slot.name}_compared", slot.dtype, slot.shape, wanted.exponents)
     ratio = np.asarray(2.0 ** (wanted.exponent - slot.format.exponent), np.float32)
-    scale = call.sink.add_constant(f"{name}_scale", ratio, (0,), layout_doc(()))
-    zero = call.sink.add_constant(f"{name}_zero_point", np.zeros((), slot.dtype.numpy), (0,), layout_doc(()))
+    scale = call.sink.add_constant(f"{name}_scale", ratio, (0,), PLAIN)
+    zero = call.sink.add_constant(f"{name}_zero_point", np.zeros((), slot.dtype.numpy), (0,), PLAIN)
     call.emit([slot.name, scale, zero], [name], op_type="RequantizeLinear", name=f"{name}_RequantizeLinear")
     return name
 

@@ -72,7 +72,7 @@ def _concat_ports(node: FloatNode, target: Target) -> Ports:
 
 def _lower_concat(call: Lowering) -> None:
     axis = moved_axis(call.node.integer("axis", 0), call.outputs[0].perm)
-    call.emit([call.name(index) for index in range(len(call.inputs))], attributes={"axis": axis})
+    call.emit(call.names(), attributes={"axis": axis})
 
 
 def split_sizes(call: Call, axis: int) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from tinsmith.ops.call import Array
 from tinsmith.ops.conv_kernel import geometry_of, is_depthwise, shape, weights_of
-from tinsmith.ops.emit import Emit, NotExpressible
+from tinsmith.ops.emit import FLOAT64, Emit, NotExpressible
 from tinsmith.ops.linear import unit_of
 from tinsmith.ops.linear_emit import finish, guard, narrowed
 from tinsmith.ops.linear_plan import Plan, need_constants, plan
@@ -95,7 +95,7 @@ def _split(e: Emit, weights: Array, found: Plan) -> str:
                 raise NotExpressible("a depthwise kernel of more than 1023 products")
             factor = np.ldexp(found.scale, weight_of_input + weight_of_part)
             sums = convolution(e, tensor, part * spread(factor, part.ndim))
-            total = e.op("Add", total, e.op("Cast", sums, to=11))
+            total = e.op("Add", total, e.op("Cast", sums, to=FLOAT64))
     return total
 
 
@@ -113,7 +113,7 @@ def _unfolded(e: Emit, weights: Array, found: Plan) -> str:
         taps = [_tap(e, x, tap, size) for tap in np.ndindex(*geometry.kernel)]
         x = taps[0] if len(taps) == 1 else e.op("Concat", *taps, axis=2 if flat else 3)
     matrix = weights.transpose(2, 3, 1, 0).reshape(-1, len(weights)) * found.scale
-    product = e.op("MatMul", e.op("Cast", x, to=11), e.constant(matrix, np.float64))
+    product = e.op("MatMul", e.op("Cast", x, to=FLOAT64), e.constant(matrix, np.float64))
     return str(e.op("Add", product, e.constant(found.start(), np.float64)))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from tinsmith.ops.call import Array
 from tinsmith.ops.floatnode import FloatNode
 from tinsmith.ops.linear import add_bias
-from tinsmith.ops.lowering import Lowering, Slot
+from tinsmith.ops.lowering import PLAIN, Lowering, Slot
 from tinsmith.ops.packing import file_dims, layout_doc, pack
 
 
@@ -87,7 +87,7 @@ def padded_input(call: Lowering, source: Slot, window: Window) -> tuple[str, Win
     shape = tuple(n + b + e for n, b, e in zip(lengths, begins, ends, strict=True))
     name = call.sink.add_value(f"{source.name}_padded", source.dtype, (1, *shape, source.shape[-1]), source.exponents)
     pads = np.asarray([0, *begins, 0, 0, *ends, 0], np.int64)
-    amounts = call.sink.add_constant(f"{name}_pads", pads, (0,), "layout ==> UNK")
+    amounts = call.sink.add_constant(f"{name}_pads", pads, (0,), PLAIN)
     node_name = f"{call.node.name}_Pad"
     call.emit([source.name, amounts], [name], attributes={"mode": "constant"}, op_type="Pad", name=node_name)
     return name, replace(window, pads=(0,) * len(window.pads))

@@ -17,6 +17,7 @@ from tinsmith.ops.floatnode import FloatNode
 from tinsmith.ops.layouts import spatial
 from tinsmith.ops.linear import constant_bias, constant_weights, linear_ports, quantized_weights
 from tinsmith.ops.lowering import Lowering, Slot
+from tinsmith.ops.movers import same_format
 from tinsmith.ops.ports import Ports
 from tinsmith.targets import Target
 
@@ -63,13 +64,6 @@ def emit_zeros(e: Emit) -> None:
     if any(missing):
         x = e.op("Pad", x, e.constant([0] * (2 + len(missing)) + [0, 0, *missing], np.int64))
     e.give(x, layout="first")
-
-
-def same_exponents(call: Call) -> str | None:
-    """Bytes move: the exponents of input and output must agree."""
-    if call.arg(0).exponent == call.out.exponent:
-        return None
-    return f"moves integers from exponent {call.arg(0).exponent} to {call.out.exponent}: they must be equal."
 
 
 def refuse(call: Call) -> Sequence[Array]:
@@ -154,7 +148,7 @@ def cost(node: FloatNode) -> Cost:
 
 @constraint
 def known_group(node: FloatNode, target: Target) -> bool:
-    """`group` must be 1, or the number of channels with one filter each.
+    """`group` must be 1, or the number of channels with one filter each: the runtime has no other groups.
 
     Split the channels into several ConvTranspose.
     """
@@ -192,7 +186,7 @@ OPERATORS = (
         shape=spread_shape,
         types=INTEGER,
         layout=spatial,
-        rules=(same_exponents,),
+        rules=(same_format,),
         importable=False,
     ),
 )

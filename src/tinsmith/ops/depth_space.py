@@ -16,7 +16,7 @@ from tinsmith.ops.call import Array, Call
 from tinsmith.ops.emit import Emit
 from tinsmith.ops.floatnode import FloatNode
 from tinsmith.ops.layouts import spatial
-from tinsmith.ops.lowering import Lowering, lower_plain
+from tinsmith.ops.lowering import PLAIN, Lowering, lower_plain
 from tinsmith.ops.movers import refuse, same_format
 from tinsmith.program import Attribute
 from tinsmith.targets import Target
@@ -95,7 +95,7 @@ def _lower_space_to_depth(call: Lowering) -> None:
 def _reshape(call: Lowering, source: str, shape: tuple[int, ...], suffix: str, name: str = "") -> str:
     like = call.outputs[0]
     result = name or call.sink.add_value(f"{call.node.name}_{suffix}", like.dtype, shape, like.exponents)
-    dims = call.sink.add_constant(f"{result}_shape", np.asarray(shape, np.int64), (0,), "layout ==> UNK")
+    dims = call.sink.add_constant(f"{result}_shape", np.asarray(shape, np.int64), (0,), PLAIN)
     call.emit([source, dims], [result], attributes={"allowzero": 0}, op_type="Reshape")
     return result
 

@@ -15,16 +15,13 @@ from tinsmith.ops.broadcast import (
     merged_dimensions_rule,
 )
 from tinsmith.ops.call import Array, Call
-from tinsmith.ops.emit import Emit
+from tinsmith.ops.emit import FLOAT32, FLOAT64, Emit
 from tinsmith.ops.floatnode import FloatNode
 from tinsmith.ops.layouts import elementwise
 from tinsmith.ops.places import common_layout, operand
 from tinsmith.ops.ports import ACTIVATION, Ports
 from tinsmith.ops.values import power, rounded, saturated, shifted
 from tinsmith.targets import Target
-
-FLOAT64 = 11
-FLOAT32 = 1
 
 
 def add(call: Call) -> Sequence[Array]:

@@ -19,6 +19,9 @@ from tinsmith.ops.call import Array, Call
 from tinsmith.program import DType
 from tinsmith.quant.rounding import Rounding, qrange
 
+FLOAT32, FLOAT64, INT32 = int(DType.FLOAT), int(DType.DOUBLE), int(DType.INT32)
+"""Element types as ONNX's Cast wants them; the file's numbers are ONNX's."""
+
 Layout = Literal["file", "first"]
 EmitAttribute = int | float | str | Sequence[int] | Sequence[float] | NDArray[Any]
 

@@ -11,7 +11,7 @@ from tinsmith.ops.call import Array, Call
 from tinsmith.ops.emit import Emit, NotExpressible
 from tinsmith.ops.floatnode import FloatNode
 from tinsmith.ops.layouts import Perm, identity
-from tinsmith.ops.lowering import Lowering, plain_attributes
+from tinsmith.ops.lowering import PLAIN, Lowering, plain_attributes
 from tinsmith.ops.movers import axis_of, bounded, integers, refuse, same_format
 from tinsmith.ops.ports import ACTIVATION, RAW, Ports
 from tinsmith.quant.rounding import saturate
@@ -67,7 +67,7 @@ def _normalized(call: Lowering, indices: Array, lengths: Array) -> str:
     if indices.dtype == np.int64 and not (indices < 0).any():
         return call.name(1)
     data = np.where(indices < 0, indices + lengths, indices).astype(np.int64)
-    return call.sink.add_constant(f"{call.node.name}_indices", data, (0,), "layout ==> UNK")
+    return call.sink.add_constant(f"{call.node.name}_indices", data, (0,), PLAIN)
 
 
 def _gather_inside(node: FloatNode, target: Target) -> bool:

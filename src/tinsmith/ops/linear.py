@@ -11,7 +11,7 @@ from tinsmith.errors import ProgramError, QuantizationError
 from tinsmith.ops.base import constraint
 from tinsmith.ops.call import Array, Call, merge_facts
 from tinsmith.ops.floatnode import FloatNode
-from tinsmith.ops.lowering import Lowering, Slot
+from tinsmith.ops.lowering import PLAIN, Lowering, Slot
 from tinsmith.ops.packing import vector_filters
 from tinsmith.ops.ports import ACTIVATION, BIAS, Kind, Port, Ports
 from tinsmith.quant.format import Format
@@ -164,7 +164,7 @@ def add_bias(call: Lowering, slot: Slot | None, channels: int, weights: Format) 
     assert slot.const is not None
     real = np.broadcast_to(slot.const.reshape(-1), (channels,))
     data = quantized_bias(call, real, weights)
-    return [call.sink.add_constant(slot.name, data, bias_exponents(call, weights), "layout ==> UNK")]
+    return [call.sink.add_constant(slot.name, data, bias_exponents(call, weights), PLAIN)]
 
 
 def packing_block(call: Call) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tinsmith.ops.call import Array
-from tinsmith.ops.emit import Emit
+from tinsmith.ops.emit import FLOAT32, FLOAT64, Emit
 from tinsmith.ops.linear import is_relu
 from tinsmith.ops.linear_plan import Ints, Plan, plan
 from tinsmith.ops.linear_slim import slimmed
@@ -51,7 +51,7 @@ def finish(
     result = e.clipped(tensor, bits, relu=relu, wide=wide)
     if int(shifts.max(initial=0)) > 0:
         result = e.rounded_small(result) if quick else e.op(step, result)
-    return str(e.op("Cast", result, to=1)) if wide else result
+    return str(e.op("Cast", result, to=FLOAT32)) if wide else result
 
 
 def guard(e: Emit, magnitudes: str, lanes: Sequence[Lane]) -> None:
@@ -95,7 +95,7 @@ def product(e: Emit, matrices: Array) -> str:
     start = first.start(quick=quick)
     dtype = np.float64 if wide else np.float32
     scaled = matrices * (first.scale if matrices.ndim > 1 else first.scale[0])
-    sums = e.op("MatMul", e.op("Cast", x, to=11) if wide else x, e.constant(scaled, dtype))
+    sums = e.op("MatMul", e.op("Cast", x, to=FLOAT64) if wide else x, e.constant(scaled, dtype))
     if np.any(start):
         sums = e.op("Add", sums, e.constant(start if matrices.ndim > 1 else start[0], dtype))
     return finish(e, sums, first.shifts, wide=wide, quick=quick, offset=first.offset)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinsmith.ops.floatnode import Array, FloatNode
-from tinsmith.ops.layouts import Perm, identity
+from tinsmith.ops.layouts import Perm
 from tinsmith.program import Attribute, DType
 from tinsmith.quant.format import Format
 from tinsmith.targets import Target
@@ -126,6 +126,13 @@ class Lowering:
         data = slot.laid_out() if slot.format is None else slot.integers(self.target)
         return self.sink.add_constant(slot.name, data, slot.exponents, layout_doc(slot.perm))
 
+    def names(self) -> list[str]:
+        """Program names of all inputs, without absent ones at the end."""
+        found = [self.name(index) for index in range(len(self.inputs))]
+        while found and not found[-1]:
+            found.pop()
+        return found
+
     def emit(
         self,
         inputs: list[str],
@@ -152,10 +159,14 @@ def _single(value: Attribute) -> Attribute:
     return float(np.float32(value)) if isinstance(value, float) else value
 
 
+PLAIN = "layout ==> UNK"
+"""The doc string of constants whose order of dimensions has no name: biases, scales, shapes, axes."""
+
+
 def layout_doc(perm: Perm) -> str:
     """The doc string of a constant laid out by ``perm``."""
     names = {(0, 2, 3, 1): "NHWC", (0, 2, 1): "NWC"}
-    return f"layout ==> {names.get(perm, 'UNK')}" if perm != identity(len(perm)) else "layout ==> UNK"
+    return f"layout ==> {names[perm]}" if perm in names else PLAIN
 
 
 def plain_attributes(node: FloatNode) -> dict[str, Attribute]:
@@ -165,19 +176,15 @@ def plain_attributes(node: FloatNode) -> dict[str, Attribute]:
 
 def lower_plain(call: Lowering) -> None:
     """The default: one node of the same type with the same attributes, constants as initializers."""
-    names = [call.name(index) for index in range(len(call.inputs))]
-    while names and not names[-1]:
-        names.pop()
-    call.emit(names, attributes=plain_attributes(call.node))
+    call.emit(call.names(), attributes=plain_attributes(call.node))
 
 
 def lower_with_axis(call: Lowering) -> None:
-    """As `lower_plain`, with attribute ``axis`` moved to where the layout has it; -1 by default, 0 for Split."""
+    """As `lower_plain`, with attribute ``axis`` moved to where the layout has it; -1 by default."""
     attributes = plain_attributes(call.node)
     axis = call.node.integer("axis", -1)
     attributes["axis"] = call.slot(0).perm.index(axis % len(call.slot(0).perm))
-    names = [call.name(index) for index in range(len(call.inputs))]
-    call.emit(names, attributes=attributes)
+    call.emit(call.names(), attributes=attributes)
 
 
 def lower_unary(call: Lowering, function: Callable[[Array], Array]) -> None:

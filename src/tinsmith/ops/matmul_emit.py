@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinsmith.ops.emit import Emit, NotExpressible
+from tinsmith.ops.emit import FLOAT64, Emit, NotExpressible
 from tinsmith.ops.linear import lanes_of, packing_block, shifts_of, unit_of
 from tinsmith.ops.linear_emit import finish, guard, product
 from tinsmith.ops.matmul_kernel import shape, sides
@@ -42,7 +42,7 @@ def _computed(e: Emit) -> str:
     up = e.call.target.rounding is Rounding.HALF_UP and shifts[0] > 0
     wide = bound + step >= FLOAT32_EXACT
     if wide:
-        left, right = e.op("Cast", left, to=11), e.op("Cast", right, to=11)
+        left, right = e.op("Cast", left, to=FLOAT64), e.op("Cast", right, to=FLOAT64)
     dtype = np.float64 if wide else np.float32
     sums = e.op("Mul", e.op("MatMul", left, right), e.constant(1.0 / step, dtype))
     if up:

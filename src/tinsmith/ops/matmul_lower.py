@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinsmith.ops.linear import quantized_weights
-from tinsmith.ops.lowering import Lowering
+from tinsmith.ops.lowering import PLAIN, Lowering
 from tinsmith.ops.packing import layout_doc, pack_matrices, vector_filters
 
 
@@ -76,7 +76,7 @@ class _Steps:
 
     def _integers(self, numbers: tuple[int, ...]) -> str:
         name = f"{self.call.node.name}_{'x'.join(map(str, numbers))}"
-        return self.call.sink.add_constant(name, np.asarray(numbers, np.int64), (0,), "layout ==> UNK")
+        return self.call.sink.add_constant(name, np.asarray(numbers, np.int64), (0,), PLAIN)
 
     def _step(
         self, op_type: str, inputs: list[str], shape: tuple[int, ...], attributes: dict[str, int | tuple[int, ...]]

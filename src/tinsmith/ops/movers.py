@@ -10,7 +10,7 @@ from tinsmith.errors import ProgramError
 from tinsmith.ops.call import Call
 from tinsmith.ops.emit import Emit, Layout, NotExpressible
 from tinsmith.ops.floatnode import FloatNode
-from tinsmith.ops.lowering import Lowering
+from tinsmith.ops.lowering import PLAIN, Lowering
 from tinsmith.targets import Target
 
 LARGEST_RESULT = 1 << 28
@@ -118,7 +118,7 @@ def int64_input(call: Lowering, index: int, suffix: str, values: Iterable[int]) 
     slot = call.inputs[index] if index < len(call.inputs) else None
     unchanged = slot is not None and slot.const is not None and np.array_equal(slot.const.reshape(-1), data)
     name = slot.name if slot is not None and unchanged else f"{call.node.name}_{suffix}"
-    return call.sink.add_constant(name, data, (0,), "layout ==> UNK")
+    return call.sink.add_constant(name, data, (0,), PLAIN)
 
 
 def known_inputs(node: FloatNode, target: Target, *indices: int) -> bool:

@@ -12,12 +12,11 @@ import math
 import numpy as np
 
 from tinsmith.ops.call import Call
-from tinsmith.ops.emit import Emit, NotExpressible
+from tinsmith.ops.emit import FLOAT32, FLOAT64, Emit, NotExpressible
 from tinsmith.ops.movers import axis_in, axis_of
 from tinsmith.ops.places import common_layout, placed_shape
 from tinsmith.program import DType
 
-_FLOAT32, _FLOAT64 = 1, 11
 _SINGLE, _DOUBLE = 1 << 24, 1 << 53
 _LARGEST_EXPONENT = 40
 
@@ -33,7 +32,7 @@ def _integers_only(call: Call) -> int:
 
 def _root(emit: Emit, tensor: str) -> str:
     """Sqrtf."""
-    return str(emit.op("Cast", emit.op("Sqrt", emit.op("Cast", tensor, to=_FLOAT64)), to=_FLOAT32))
+    return str(emit.op("Cast", emit.op("Sqrt", emit.op("Cast", tensor, to=FLOAT64)), to=FLOAT32))
 
 
 def _squares(emit: Emit, x: str, axes: list[int], bound: int) -> str:
@@ -41,9 +40,9 @@ def _squares(emit: Emit, x: str, axes: list[int], bound: int) -> str:
     if bound >= _DOUBLE:
         raise NotExpressible("the sum of squares may be too large for float64")
     wide = bound > _SINGLE
-    tensor = emit.op("Cast", x, to=_FLOAT64) if wide else x
+    tensor = emit.op("Cast", x, to=FLOAT64) if wide else x
     total = emit.op("ReduceSum", emit.op("Mul", tensor, tensor), emit.constant(axes, np.int64), keepdims=1)
-    return str(emit.op("Cast", total, to=_FLOAT32) if wide else total)
+    return str(emit.op("Cast", total, to=FLOAT32) if wide else total)
 
 
 def emit_rms(emit: Emit) -> None:

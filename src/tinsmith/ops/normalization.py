@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tinsmith.ops.base import Cost, Operator, Shape, constraint, free_ports
+from tinsmith.ops.base import Cost, Operator, constraint, free_ports
 from tinsmith.ops.call import Array, Call
 from tinsmith.ops.floatmath import Float32, sqrtf
 from tinsmith.ops.floatnode import FloatNode
@@ -18,6 +18,7 @@ from tinsmith.ops.newton import newton_root
 from tinsmith.ops.norm_emit import emit_lp, emit_rms
 from tinsmith.ops.ports import ACTIVATION, FLOAT, Ports
 from tinsmith.ops.softmax import running_sum
+from tinsmith.ops.unary import same_shape
 from tinsmith.ops.values import from_real, power, real, rounded
 from tinsmith.targets import Target
 
@@ -143,10 +144,6 @@ def _same_type(call: Call) -> str | None:
     return None
 
 
-def _same_shape(call: Call) -> Sequence[Shape]:
-    return [call.arg(0).data.shape]
-
-
 # ---- float networks
 
 
@@ -180,7 +177,7 @@ def _one_output(node: FloatNode, target: Target) -> bool:
 
 
 def _p(node: FloatNode, target: Target) -> bool:
-    """The runtime has p = 1 and p = 2."""
+    """The runtime normalizes by p = 1 and p = 2 only. Use one of them, or spell the norm out with Pow and ReduceSum."""
     return node.integer("p", 2) in (1, 2)
 
 
@@ -188,10 +185,7 @@ def _lower_norm(call: Lowering) -> None:
     """Axis and epsilon are written; `stash_type` is not read."""
     attributes = plain_attributes(call.node)
     attributes.update(axis=call.node.integer("axis", -1), epsilon=call.node.real("epsilon", EPSILON))
-    names = [call.name(index) for index in range(len(call.inputs))]
-    while names and not names[-1]:
-        names.pop()
-    call.emit(names, attributes=attributes)
+    call.emit(call.names(), attributes=attributes)
 
 
 def _cost(node: FloatNode) -> Cost:
@@ -202,7 +196,7 @@ OPERATORS = (
     Operator(
         "LayerNormalization",
         _layer,
-        shape=_same_shape,
+        shape=same_shape,
         ports=_layer_ports,
         lower=_lower_norm,
         constraints=(constraint(_weights_fit), constraint(_one_output)),
@@ -213,7 +207,7 @@ OPERATORS = (
         "RMSNormalization",
         _rms,
         emit=emit_rms,
-        shape=_same_shape,
+        shape=same_shape,
         ports=_rms_ports,
         lower=_lower_norm,
         constraints=(constraint(_weights_fit),),
@@ -224,7 +218,7 @@ OPERATORS = (
         "LpNormalization",
         _lp,
         emit=emit_lp,
-        shape=_same_shape,
+        shape=same_shape,
         ports=free_ports,
         layout=passive,
         lower=lower_with_axis,

@@ -8,18 +8,18 @@ import numpy as np
 
 from tinsmith.ops.base import INTEGER, Cost, Operator, constraint, free_ports, move_ports
 from tinsmith.ops.call import Array, Call
-from tinsmith.ops.emit import Emit, NotExpressible
+from tinsmith.ops.emit import FLOAT32, FLOAT64, Emit, NotExpressible
 from tinsmith.ops.floatmath import Float32
 from tinsmith.ops.floatnode import FloatNode
 from tinsmith.ops.layouts import spatial
 from tinsmith.ops.lowering import Lowering
+from tinsmith.ops.movers import same_format
 from tinsmith.ops.places import common_layout
 from tinsmith.ops.values import power, rounded
 from tinsmith.ops.windows import Walk, declared_walk, float_walk, program_walk, trouble, windows
 from tinsmith.targets import Target
 
 EXACT = 2.0**24
-FLOAT32, FLOAT64 = 1, 11
 
 
 def max_pool(call: Call) -> Sequence[Array]:
@@ -172,13 +172,6 @@ def walkable_rule(call: Call) -> str | None:
     return None if found is None else f"{found}, which the kernels get wrong."
 
 
-def equal_exponents(call: Call) -> str | None:
-    """MaxPool copies integers."""
-    if call.is_float or call.arg(0).exponent == call.out.exponent:
-        return None
-    return f"the exponents {call.arg(0).exponent} of its input and {call.out.exponent} of its output differ."
-
-
 OPERATORS = (
     Operator(
         "MaxPool",
@@ -190,7 +183,7 @@ OPERATORS = (
         layout=spatial,
         lower=lower_max_pool,
         constraints=(one_or_two_dimensions, no_dilations, no_indices, walkable),
-        rules=(walkable_rule, equal_exponents),
+        rules=(walkable_rule, same_format),
         cost=pool_cost,
         passive=True,
     ),

@@ -10,10 +10,10 @@ import numpy as np
 from tinsmith.errors import QuantizationError
 from tinsmith.ops.base import Operator, constraint
 from tinsmith.ops.call import Array, Call
-from tinsmith.ops.emit import Emit, NotExpressible
+from tinsmith.ops.emit import FLOAT32, FLOAT64, Emit, NotExpressible
 from tinsmith.ops.floatnode import FloatNode
 from tinsmith.ops.layouts import Perm, channels_last, identity
-from tinsmith.ops.lowering import Lowering, layout_doc, unary_table
+from tinsmith.ops.lowering import PLAIN, Lowering, unary_table
 from tinsmith.ops.places import common_layout
 from tinsmith.ops.ports import ACTIVATION, Ports
 from tinsmith.ops.tables import emit_unary
@@ -25,7 +25,6 @@ from tinsmith.targets import PReluStyle, Target
 
 VECTOR = (PReluStyle.VECTOR_SATURATING, PReluStyle.VECTOR_WRAPPING)
 WRAPPING = (PReluStyle.VECTOR_WRAPPING, PReluStyle.FLOOR_WRAPPING)
-FLOAT32, FLOAT64 = 1, 11
 
 
 def slopes(call: Call) -> Array:
@@ -131,7 +130,7 @@ def lower_prelu(call: Lowering) -> None:
     count, ones = source.shape[-1], (1,) * (len(source.shape) - 2)
     values = np.broadcast_to(slope.const.reshape(-1), (count,)).reshape(count, *ones)
     if slope.format is None:
-        return call.emit([call.name(0), call.sink.add_constant(slope.name, values, (0,), layout_doc(()))])
+        return call.emit([call.name(0), call.sink.add_constant(slope.name, values, (0,), PLAIN)])
     attributes: dict[str, Attribute] = {}
     if slope.const.size == 1 and call.quant_type == "S8" and source.format is not None and result is not None:
         alpha = float(slope.const.reshape(-1)[0])
@@ -148,7 +147,7 @@ def lower_prelu(call: Lowering) -> None:
             hint="Scale the slopes below 128.",
         )
     integers = slope.format.quantize(values, call.target.rounding)
-    name = call.sink.add_constant(slope.name, integers, slope.exponents, layout_doc(()))
+    name = call.sink.add_constant(slope.name, integers, slope.exponents, PLAIN)
     return call.emit([call.name(0), name], attributes=attributes)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from tinsmith.ops.base import Constraint, Cost, constraint
 from tinsmith.ops.floatnode import FloatNode
-from tinsmith.ops.lowering import Lowering
+from tinsmith.ops.lowering import PLAIN, Lowering
 from tinsmith.ops.ports import ACTIVATION, RAW, Kind, Port, Ports
 from tinsmith.program import Attribute, DType
 from tinsmith.targets import Target
@@ -100,8 +100,7 @@ def _turn(call: Lowering, source: str, result: str, suffix: str) -> None:
     name = f"{call.node.name}_{suffix}"
     parts = (("starts", -1), ("ends", _FAR), ("axes", 0), ("steps", -1))
     bounds = [
-        call.sink.add_constant(f"{name}_{part}", np.array([value], np.int64), (0,), "layout ==> UNK")
-        for part, value in parts
+        call.sink.add_constant(f"{name}_{part}", np.array([value], np.int64), (0,), PLAIN) for part, value in parts
     ]
     call.emit([source, *bounds], [result], op_type="Slice", name=name)
 
@@ -110,7 +109,10 @@ def _turn(call: Lowering, source: str, result: str, suffix: str) -> None:
 
 
 def _single(node: FloatNode, target: Target) -> bool:
-    """The runtime walks through one sequence only, with time first: the batch must be 1 and `layout` 0."""
+    """The runtime walks through one sequence only, with time first: the batch must be 1 and `layout` 0.
+
+    Export it so; Transpose an input whose batch is first.
+    """
     return node.integer("layout", 0) == 0 and node.input(0).rank == 3 and node.input(0).shape[1] == 1
 
 
@@ -130,24 +132,24 @@ def _no_clip(node: FloatNode, target: Target) -> bool:
 
 
 def _usual_activations(node: FloatNode, target: Target) -> bool:
-    """The runtime has the usual activations only: sigmoid for the gates, tanh for the rest."""
+    """The runtime has the usual activations only, sigmoid for the gates and tanh for the rest. Train it with those."""
     usual = _ACTIVATIONS[node.op_type] * _directions(node)
     given = node.attributes.get("activations", usual)
     return isinstance(given, tuple) and tuple(str(name).lower() for name in given) == usual
 
 
 def _constant_weights(node: FloatNode, target: Target) -> bool:
-    """Weights and biases must be constants."""
+    """Weights and biases must be constants of the model. Freeze or fold them before the export."""
     return all(node.const(index) is not None for index in (1, 2, 3) if node.has(index))
 
 
 def _reset_after(node: FloatNode, target: Target) -> bool:
-    """The runtime has GRU with linear_before_reset = 1 only, as PyTorch has it and Keras with reset_after=True."""
+    """The runtime has GRU with linear_before_reset = 1 only. Train it in PyTorch, or in Keras with reset_after=True."""
     return node.integer("linear_before_reset", 0) == 1
 
 
 def _separate_forget(node: FloatNode, target: Target) -> bool:
-    """The runtime has no LSTM with coupled input and forget gates (input_forget = 1)."""
+    """The runtime has no coupled input and forget gates (input_forget = 1). Train the LSTM with separate ones."""
     return node.integer("input_forget", 0) == 0
 
 

@@ -11,14 +11,13 @@ import math
 import numpy as np
 
 from tinsmith.ops.call import Call
-from tinsmith.ops.emit import Emit, Layout, NotExpressible
+from tinsmith.ops.emit import FLOAT32, FLOAT64, Emit, Layout, NotExpressible
 from tinsmith.ops.movers import axis_in
 from tinsmith.ops.places import common_layout
 from tinsmith.ops.reduce_axes import reduced_axes, reduced_shape
 from tinsmith.program import DType
 
 _SINGLE, _DOUBLE = 24, 53
-_FLOAT32, _FLOAT64 = 1, 11
 _LARGEST_SCALE = 40
 
 
@@ -70,7 +69,7 @@ def _summed(emit: Emit, power_of_x: int, magnitude: bool, layout: Layout, *, wid
     """Σx, Σ|x| or Σx², exact in float32, or in float64 where ``wide``."""
     tensor = emit.x(0, layout)
     if wide:
-        tensor = emit.op("Cast", tensor, to=_FLOAT64)
+        tensor = emit.op("Cast", tensor, to=FLOAT64)
     if magnitude:
         tensor = emit.op("Abs", tensor)
     if power_of_x == 2:
@@ -109,7 +108,7 @@ def emit_total(emit: Emit, power_of_x: int, *, magnitude: bool = False) -> None:
         total = emit.op("Mul", total, emit.constant(2.0**-shift, np.float64 if wide else np.float32))
     y = emit.clipped(total, call.bits, wide=wide)
     y = emit.rounded(y, wide=wide) if shift > 0 else y
-    _give(emit, emit.op("Cast", y, to=_FLOAT32) if wide else y, layout)
+    _give(emit, emit.op("Cast", y, to=FLOAT32) if wide else y, layout)
 
 
 def emit_mean(emit: Emit) -> None:
@@ -122,7 +121,7 @@ def emit_mean(emit: Emit) -> None:
     layout = _layout(emit)
     total = _summed(emit, 1, False, layout, wide=wide)
     if wide:
-        total = emit.op("Cast", total, to=_FLOAT32)
+        total = emit.op("Cast", total, to=FLOAT32)
     mean = emit.op("Div", total, emit.scalar(reduced_count(call)))
     if call.arg(0).exponent != call.out.exponent:
         mean = emit.op("Mul", mean, emit.scalar(2.0 ** (call.arg(0).exponent - call.out.exponent)))

@@ -183,8 +183,7 @@ def _lower(call: Lowering) -> None:
     source, result = call.slot(0), call.outputs[0]
     plain = source.perm == identity(len(source.perm)) and result.perm == identity(len(result.perm))
     if plain and call.node.op_type != "Reshape":
-        names = [call.name(index) for index in range(len(call.inputs))]
-        call.emit(names, attributes=plain_attributes(call.node))
+        call.emit(call.names(), attributes=plain_attributes(call.node))
     else:
         shape = int64_input(call, 1, "shape", result.shape)
         call.emit([call.name(0), shape], attributes={"allowzero": 0}, op_type="Reshape")

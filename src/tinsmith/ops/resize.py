@@ -12,7 +12,7 @@ from tinsmith.ops.call import Array, Call
 from tinsmith.ops.emit import Emit
 from tinsmith.ops.floatnode import FloatNode
 from tinsmith.ops.layouts import spatial
-from tinsmith.ops.lowering import Lowering, layout_doc
+from tinsmith.ops.lowering import PLAIN, Lowering
 from tinsmith.ops.places import common_layout
 from tinsmith.ops.ports import ACTIVATION, RAW, Ports
 from tinsmith.ops.resize_limits import CONSTRAINTS, RULES
@@ -105,7 +105,7 @@ def lower_resize(call: Lowering) -> None:
         "nearest_mode": "floor",
     }
     scales, sizes = factors_of(call.node)
-    doc, index = layout_doc(()), 2 if scales is not None else 3
+    doc, index = PLAIN, 2 if scales is not None else 3
     operand = call.node.inputs[index] if call.node.has(index) else None
     name = operand.name if operand is not None else f"{call.node.name}_{'scales' if index == 2 else 'sizes'}"
     constant = call.sink.add_constant(name, np.asarray(scales if scales is not None else sizes), (0,), doc)

@@ -9,7 +9,7 @@ import numpy as np
 
 from tinsmith.errors import ProgramError
 from tinsmith.ops.call import Arg, Array, Call
-from tinsmith.ops.emit import Emit, Layout, NotExpressible
+from tinsmith.ops.emit import INT32, Emit, Layout, NotExpressible
 from tinsmith.ops.places import common_layout, placed_shape
 from tinsmith.program import DType
 from tinsmith.quant.rounding import qrange
@@ -109,7 +109,7 @@ def gathered(e: Emit, x: str, table: Array, shape: tuple[int, ...]) -> str:
     tensors, because ONNX Runtime's Gather copies scalars one by one, six times as slow.
     """
     rotated = e.constant(np.roll(table, table.size // 2).astype(np.float32))
-    index = e.op("Reshape", e.op("Cast", x, to=6), e.constant([-1], np.int64))
+    index = e.op("Reshape", e.op("Cast", x, to=INT32), e.constant([-1], np.int64))
     found = e.op("GatherElements", rotated, index, axis=0)
     back = [-1, *shape[1:]] if shape else []
     return str(e.op("Reshape", found, e.constant(back, np.int64)))

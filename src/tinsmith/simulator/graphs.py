@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinsmith.errors import ProgramError
-from tinsmith.ops.emit import Builder
+from tinsmith.ops.emit import FLOAT32, Builder
 from tinsmith.program import DType, Value
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ OPSET = 20
 def carry_in(builder: Builder, value: Value, rank: int) -> str:
     """Declare program value ``value`` as a graph input in its own integer type; returns the graph input's name."""
     name = f"in|{value.name}"
-    carrier = builder.op("Cast", name, to=1) if value.dtype.quantized else name
+    carrier = builder.op("Cast", name, to=FLOAT32) if value.dtype.quantized else name
     builder.place(value.name, carrier, "file", rank)
     return name
 

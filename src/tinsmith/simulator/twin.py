@@ -10,7 +10,7 @@ import numpy as np
 
 from tinsmith.errors import ProgramError
 from tinsmith.files import write_all
-from tinsmith.ops.emit import Builder, NotExpressible
+from tinsmith.ops.emit import FLOAT32, FLOAT64, Builder, NotExpressible
 from tinsmith.ops.layouts import inverse
 from tinsmith.program import DType, Program, Value
 from tinsmith.quant.rounding import Rounding, qrange
@@ -100,14 +100,14 @@ def _take(builder: Builder, value: Value, original: Original | None, target: Tar
     tensor = value.name
     if value.dtype.quantized:
         low, high = qrange(value.dtype.bits)
-        wide = builder.op("Cast", tensor, to=11)
+        wide = builder.op("Cast", tensor, to=FLOAT64)
         scaled = builder.op("Mul", wide, builder.constant(np.float64(2.0**-value.exponent)))
         if target.rounding is Rounding.HALF_UP:
             rounded = builder.op("Floor", builder.op("Add", scaled, builder.constant(np.float64(0.5))))
         else:
             rounded = builder.op("Round", scaled)
         clipped = builder.op("Clip", rounded, builder.constant(np.float64(low)), builder.constant(np.float64(high)))
-        tensor = builder.op("Cast", clipped, to=1)
+        tensor = builder.op("Cast", clipped, to=FLOAT32)
     if original is not None and original.perm != tuple(range(len(original.perm))):
         tensor = builder.op("Transpose", tensor, perm=original.perm)
     builder.place(value.name, tensor, "file", len(value.shape))
