@@ -7,12 +7,12 @@ import sys
 import time
 from pathlib import Path
 
-from networks import CASES, Case, found
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 import tinsmith
+from networks import CASES, Case, found
 
 NETWORKS = ("signdigits", "resnet8", "kws", "vww", "mobilenetv2")
 TARGETS = ("esp32s3", "esp32p4")

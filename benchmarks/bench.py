@@ -8,14 +8,14 @@ import platform
 from collections.abc import Iterable
 from pathlib import Path
 
-import measures
 import onnxruntime as ort
-from install_size import installing
-from networks import CASES, found
 from rich.console import Console
 from rich.table import Table
 
+import measures
 import tinsmith
+from install_size import installing
+from networks import CASES, found
 
 NETWORKS = {"mobilenetv2": 64, "resnet8": 512}
 """What is timed, on how many held images."""

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 import onnxruntime as ort
-from networks import Array, Case
 
 import tinsmith
+from networks import Array, Case
 from tinsmith.espdl import encode
 
 THREADS = 2

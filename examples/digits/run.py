@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
-from data import load
 
 import tinsmith
+from data import load
 
 MODEL = Path(__file__).with_name("digits.onnx")
 CALIBRATION_IMAGES = 64
