@@ -377,5 +377,5 @@ def test_memory_does_not_grow() -> None:
 
     peak(1)
     sample = 4 * 3 * 64 * 64
-    # Other threads of the test runner allocate a little of their own meanwhile; 190 samples kept would be 190 times this.
+    # Other threads of the test runner allocate a little meanwhile; samples kept would be 190 times this.
     assert peak(200) <= peak(10) + 2 * sample
