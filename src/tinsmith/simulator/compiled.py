@@ -2,7 +2,7 @@
 
 Runs of nodes that have an ONNX form become one graph each; the nodes between them run in the interpreter. Facts a
 graph relies on and that only real data can confirm are *guards*: each run reports them, and where one does not hold the
-node is computed again by the interpreter, and everything after it too if its result differs.
+node is computed again by the interpreter, and all nodes of its graph are if its result differs.
 """
 
 from __future__ import annotations
