@@ -16,6 +16,20 @@ from numpy.typing import NDArray
 
 from tinsmith.errors import ModelError
 
+REDUCTIONS = (
+    "ReduceMean",
+    "ReduceSum",
+    "ReduceMax",
+    "ReduceMin",
+    "ReduceProd",
+    "ReduceL1",
+    "ReduceL2",
+    "ReduceLogSum",
+    "ReduceLogSumExp",
+    "ReduceSumSquare",
+)
+"""Operators that reduce over the axes of input 1."""
+
 Array = NDArray[Any]
 Attribute = int | float | str | Sequence[int] | Sequence[float]
 _NAMES = "tinsmith.names"

@@ -12,6 +12,7 @@ import numpy as np
 import onnx_ir as ir
 
 from tinsmith.graph.edit import (
+    REDUCTIONS,
     constant,
     get_int,
     input_of,
@@ -167,23 +168,11 @@ _ELEMENTWISE = (
     "Where",
     "Xor",
 )
-_REDUCTIONS = (
-    "ReduceMean",
-    "ReduceSum",
-    "ReduceMax",
-    "ReduceMin",
-    "ReduceProd",
-    "ReduceL1",
-    "ReduceL2",
-    "ReduceLogSum",
-    "ReduceLogSumExp",
-    "ReduceSumSquare",
-)
 _CHANGES: dict[str, Change] = {
     **dict.fromkeys(_ELEMENTWISE, _nothing),
     **dict.fromkeys(("Concat", "Split", "Softmax", "LogSoftmax", "LpNormalization", "Gather"), _axis),
     **dict.fromkeys(("QuantizeLinear", "DequantizeLinear"), _axis),
-    **dict.fromkeys(_REDUCTIONS, _axes(1)),
+    **dict.fromkeys(REDUCTIONS, _axes(1)),
     "Slice": _axes(3),
     "Pad": _per_dimension(1),
     "Tile": _per_dimension(1),
@@ -198,7 +187,7 @@ _ONE_OPERAND = frozenset(
         "Gather",
         "QuantizeLinear",
         "DequantizeLinear",
-        *_REDUCTIONS,
+        *REDUCTIONS,
         "Slice",
         "Pad",
         "Tile",
@@ -207,7 +196,7 @@ _ONE_OPERAND = frozenset(
     )
 )
 _CONDITIONS: dict[str, Callable[[ir.Node], bool]] = {
-    **dict.fromkeys(_REDUCTIONS, _is_kept),
+    **dict.fromkeys(REDUCTIONS, _is_kept),
     "Slice": _known(1, 2, 3, 4),
     "Pad": lambda node: _known(1)(node) and len(node.inputs) < 4,
     "Tile": _known(1),

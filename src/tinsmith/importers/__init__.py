@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     import onnx
     import onnx_ir as ir
 
-_ONNX_SUFFIXES = (".onnx", ".ort", ".onnxtxt", ".textproto", ".json", ".pb", "")
 # Formats people come with: what they are, and how they become ONNX.
 _OTHERS = {
     ".pt2": ("a PyTorch exported program", "torch.onnx.export(program, f='model.onnx', dynamo=True)"),

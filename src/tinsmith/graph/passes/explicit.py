@@ -17,6 +17,7 @@ import numpy as np
 import onnx_ir as ir
 
 from tinsmith.graph.edit import (
+    REDUCTIONS,
     Array,
     constant,
     discard,
@@ -56,25 +57,13 @@ _AXIS_DEFAULTS = {
     "ArgMax": 0,
     "ArgMin": 0,
 }
-_REDUCTIONS = (
-    "ReduceMean",
-    "ReduceSum",
-    "ReduceMax",
-    "ReduceMin",
-    "ReduceProd",
-    "ReduceL1",
-    "ReduceL2",
-    "ReduceLogSum",
-    "ReduceLogSumExp",
-    "ReduceSumSquare",
-)
 _SPARE_OUTPUTS = ("MaxPool", "LayerNormalization", "BatchNormalization", "Dropout")
 
 
 def apply(graph: ir.Graph) -> bool:
     """Runs the pass; tells whether anything changed."""
     changed = each(graph, _AXIS_DEFAULTS, _axis)
-    changed |= each(graph, _REDUCTIONS, _reduction)
+    changed |= each(graph, REDUCTIONS, _reduction)
     changed |= each(graph, ("Squeeze", "Unsqueeze"), _squeeze)
     changed |= each(graph, ("Split",), _split)
     changed |= each(graph, ("Slice",), _slice)

@@ -13,6 +13,7 @@ import numpy as np
 import onnx_ir as ir
 
 from tinsmith.graph.edit import (
+    REDUCTIONS,
     discard,
     each,
     get_int,
@@ -26,25 +27,12 @@ from tinsmith.graph.edit import (
     shape_of,
 )
 
-_REDUCTIONS = (
-    "ReduceMean",
-    "ReduceSum",
-    "ReduceMax",
-    "ReduceMin",
-    "ReduceProd",
-    "ReduceL1",
-    "ReduceL2",
-    "ReduceLogSum",
-    "ReduceLogSumExp",
-    "ReduceSumSquare",
-)
-
 
 def apply(graph: ir.Graph) -> bool:
     """Runs the pass; tells whether anything changed."""
     changed = each(graph, ("Transpose",), _explicit)
     changed |= each(graph, ("Transpose",), _join)
-    return changed | each(graph, _REDUCTIONS, _reduce)
+    return changed | each(graph, REDUCTIONS, _reduce)
 
 
 def perm_of(node: ir.Node) -> tuple[int, ...]:
