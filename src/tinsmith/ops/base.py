@@ -16,6 +16,7 @@ from tinsmith.ops.emit import Emit
 from tinsmith.ops.floatnode import FloatNode
 from tinsmith.ops.layouts import LayoutRule, Perm, original
 from tinsmith.ops.lowering import Lowering, lower_plain
+from tinsmith.ops.passage import Passage, Weighted, stops
 from tinsmith.ops.ports import ACTIVATION, RAW, Ports
 from tinsmith.targets import Target
 
@@ -115,3 +116,4 @@ class Operator:
     importable: bool = True
     passive: bool = False
     permutes: Callable[[FloatNode], Perm] | None = None
+    passage: Callable[[FloatNode], Passage | Weighted] = stops
