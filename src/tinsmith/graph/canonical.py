@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import onnx_ir as ir
 
-from tinsmith.graph import passes
+from tinsmith.graph import passes, provenance
 from tinsmith.graph.float32 import to_float32
 from tinsmith.graph.freeze import freeze
 from tinsmith.graph.opset import to_opset
@@ -30,7 +30,7 @@ def canonicalize(
     - the rewrites of `tinsmith.graph.passes` are applied to a fixed point, with the same results up to float rounding;
     - only what leads to an output is left: an input that does not is gone;
     - inputs and outputs keep their names and order, and so does every node that is still there; every node has a
-      unique name, and so has every value.
+      unique name, and so has every value; `tinsmith.graph.provenance` knows what became of the user's nodes.
 
     Args:
         model: From `tinsmith.importers.load`; not modified, its weights are shared where they need no change.
@@ -45,6 +45,7 @@ def canonicalize(
         UnsupportedError: A node belongs to another operator set, or decides at run time what to compute.
     """
     result = prepare(model, outputs)
+    known = provenance.remember(result.graph)
     freeze(result.graph, input_shapes or {})
     to_float32(result.graph)
     refuse_nan(result.graph)
@@ -53,7 +54,9 @@ def canonicalize(
     refuse_subgraphs(result.graph)
     check_outputs(result.graph)
     name_nodes(result.graph)
+    provenance.recall(result.graph, known)
     passes.run(result.graph)
+    provenance.recall(result.graph, known)
     check_outputs(result.graph)
     refuse_empty(result.graph)
     refuse_infinity(result.graph)
