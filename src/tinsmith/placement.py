@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from tinsmith.errors import RecipeError, UnsupportedError
@@ -58,10 +58,69 @@ def place(network: Network, target: Target, *, bits: int = 8, int16: Sequence[st
         UnsupportedError: Nodes that the runtime lacks or would compute wrongly; all of them, with reasons.
         RecipeError: A pattern is no regular expression or matches no node; `bits` is neither 8 nor 16.
     """
+    chosen = _choices(network, bits, int16)
+    problems = refusals(network, target)
+    if problems:
+        count = f"{len(problems)} nodes" if len(problems) > 1 else "one node"
+        lines = [f"{node.subject}: {reason}" for node in network.nodes for reason in problems.get(node.name, ())]
+        raise UnsupportedError("\n  ".join([f"{count} cannot run on {target.name}:", *lines]), subject="model")
+    return _decisions(network, target, bits, chosen)
+
+
+def refusals(network: Network, target: Target) -> dict[str, tuple[str, ...]]:
+    """The nodes that the runtime lacks or would compute wrongly, by name, each with its reasons."""
+    found: dict[str, tuple[str, ...]] = {}
+    for node in network.nodes:
+        operator = operators().get(node.op_type)
+        if operator is None or not operator.importable:
+            found[node.name] = ("the runtime has no such operator.",)
+        else:
+            broken = tuple(limit.message for limit in operator.constraints if not limit.check(node, target))
+            found.update({node.name: broken} if broken else {})
+    return found
+
+
+def place_rest(
+    network: Network, target: Target, refused: Container[str], *, bits: int = 8, int16: Sequence[str] = ()
+) -> dict[str, Decision]:
+    """Decide the precision of every node that is not refused: `place` for reports.
+
+    Args:
+        network: The canonical float network.
+        target: The chip.
+        refused: Names of the nodes to leave out.
+        bits: As for `place`.
+        int16: As for `place`; patterns may name refused nodes.
+
+    Raises:
+        RecipeError: As `place`.
+    """
+    chosen = _choices(network, bits, int16)
+    return _decisions(without(network, refused), target, bits, chosen)
+
+
+def without(network: Network, names: Container[str]) -> Network:
+    """The network less some nodes: what they computed comes in as inputs, what they read goes out as outputs."""
+    nodes = tuple(node for node in network.nodes if node.name not in names)
+    if len(nodes) == len(network.nodes):
+        return network
+    dropped = [node for node in network.nodes if node.name in names]
+    made = {operand.name for node in nodes for operand in node.outputs}
+    read = {operand.name for node in nodes for operand in node.inputs if operand is not None}
+    sources = (*network.inputs, *(operand for node in dropped for operand in node.outputs))
+    ends = (*network.outputs, *(operand for node in dropped for operand in node.inputs if operand is not None))
+    outputs = {operand.name: operand for operand in ends if operand.name in made}
+    inputs = tuple(operand for operand in sources if operand.name in read)
+    return Network(nodes, inputs, tuple(outputs.values()), network.name)
+
+
+def _choices(network: Network, bits: int, int16: Sequence[str]) -> dict[str, str]:
     if bits not in (8, 16):
         raise RecipeError(f"{bits} bits are not available.", subject="bits", hint="The chips compute in 8 or 16 bits.")
-    chosen = _matches(network, int16)
-    _refuse(network, target)
+    return _matches(network, int16)
+
+
+def _decisions(network: Network, target: Target, bits: int, chosen: dict[str, str]) -> dict[str, Decision]:
     default = Decision("int8" if bits == 8 else "int16", "default")
     absorbed = {activation.name: name for name, activation in activations_after_linear(network).items()}
     for activation, name in absorbed.items():
@@ -132,19 +191,3 @@ def _matches(network: Network, patterns: Sequence[str]) -> dict[str, str]:
             raise RecipeError(f"{pattern!r} matches no node.", subject="int16", hint=hint)
         found.update((name, pattern) for name in matching)
     return found
-
-
-def _refuse(network: Network, target: Target) -> None:
-    problems: dict[str, list[str]] = {}
-    for node in network.nodes:
-        operator = operators().get(node.op_type)
-        if operator is None or not operator.importable:
-            reasons = ["the runtime has no such operator."]
-        else:
-            reasons = [limit.message for limit in operator.constraints if not limit.check(node, target)]
-        if reasons:
-            problems[node.name] = [f"{node.subject}: {reason}" for reason in reasons]
-    if problems:
-        count = f"{len(problems)} nodes" if len(problems) > 1 else "one node"
-        lines = [line for lines in problems.values() for line in lines]
-        raise UnsupportedError("\n  ".join([f"{count} cannot run on {target.name}:", *lines]), subject="model")

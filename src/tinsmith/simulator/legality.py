@@ -5,31 +5,40 @@ from __future__ import annotations
 import warnings
 
 from tinsmith.ops import find
-from tinsmith.program import Program
+from tinsmith.program import Node, Program
 from tinsmith.simulator.interpreter import call_of, told
 from tinsmith.simulator.shapes import placeholders
 from tinsmith.targets import Target
 
 
-def violations(program: Program, target: Target) -> list[str]:
-    """One message per broken rule, naming the node; memoized on the program.
+def broken_rules(program: Program, target: Target) -> tuple[tuple[Node, str], ...]:
+    """Each broken rule: the node and what is wrong; memoized on the program.
 
     Raises:
         ProgramError: The program is not even consistent.
     """
-    key = ("violations", target.name)
+    key = ("broken", target.name, target.esp_dl)
     if key not in program.memo:
         zeros = placeholders(program, target)
-        found: list[str] = []
+        found: list[tuple[Node, str]] = []
         for node in program.nodes:
             call = call_of(program, node, zeros, target)
             with told(node):
                 reasons = [rule(call) for rule in find(node.op_type, node.name).rules]
-            found += [f"{node.subject}: {reason}" for reason in reasons if reason]
-        program.memo[key] = found
+            found += [(node, reason) for reason in reasons if reason]
+        program.memo[key] = tuple(found)
     result = program.memo[key]
-    assert isinstance(result, list)
+    assert isinstance(result, tuple)
     return result
+
+
+def violations(program: Program, target: Target) -> list[str]:
+    """One message per broken rule, naming the node.
+
+    Raises:
+        ProgramError: The program is not even consistent.
+    """
+    return [f"{node.subject}: {reason}" for node, reason in broken_rules(program, target)]
 
 
 def warn(program: Program, target: Target, stacklevel: int) -> None:
