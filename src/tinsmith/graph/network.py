@@ -8,6 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from tinsmith.graph.edit import constant, shape_of
+from tinsmith.graph.functions import with_functions
 from tinsmith.ops.floatnode import FloatAttribute, FloatNode, Network, Operand
 
 
@@ -15,7 +16,8 @@ def network(model: ir.Model) -> Network:
     """The `Network` of a canonical model.
 
     Nodes are in topological order. A value is one `Operand` object wherever it appears, so a constant that several
-    nodes use has one name. Constants are views of the model's weights: not to be written to.
+    nodes use has one name. Constants are views of the model's weights: not to be written to. Nodes that together are a
+    function of one variable are one node (`tinsmith.graph.functions`).
 
     Args:
         model: From `tinsmith.graph.canonicalize`.
@@ -39,7 +41,8 @@ def network(model: ir.Model) -> Network:
         )
         for node in graph
     )
-    return Network(nodes, inputs, tuple(operand(value) for value in graph.outputs), graph.name or "")
+    outputs = tuple(operand(value) for value in graph.outputs)
+    return with_functions(Network(nodes, inputs, outputs, graph.name or ""))
 
 
 def _dtype(value: ir.Value) -> np.dtype[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from tinsmith.ops.call import Array, Call
 from tinsmith.ops.floatmath import Float64, erf
 from tinsmith.ops.floatnode import FloatNode
 from tinsmith.ops.layouts import passive
-from tinsmith.ops.lowering import Lowering, lower_unary, plain_attributes
+from tinsmith.ops.lowering import Lowering, function_table, lower_unary, plain_attributes
 from tinsmith.ops.tables import emit_unary, int8_table, looked_up, table_exponent_rule
 from tinsmith.ops.unary import element_cost, same_shape, unary
 
@@ -54,17 +54,30 @@ def lower_gelu(call: Lowering) -> None:
     """int8: a Gelu with its table. int16: a LUT node, as no float Gelu exists."""
     if call.quant_type == "S8":
         return lower_unary(call, lambda x: gelu(call.node, x).astype(np.float32))
+    return lower_table(call, lambda x: gelu(call.node, x))
+
+
+def lower_table(call: Lowering, function: Callable[[Float64], Array], original: str = "") -> None:
+    """A LUT node: 256 entries in int8, one in `INT16_STEP` in int16, of the function rounded to float32.
+
+    Args:
+        call: The lowering; input 0 and output 0 quantized alike.
+        function: The function of real numbers, in float64.
+        original: What the node records as its origin; the float node's type by default.
+
+    Raises:
+        QuantizationError: The input or the output is float.
+    """
     source, result = call.slot(0).format, call.outputs[0].format
     if source is None or result is None:
-        raise QuantizationError("an int16 Gelu needs a format on both sides.", subject=f"Gelu {call.node.name!r}")
-    inputs = np.arange(-32768, 32768 + (INT16_STEP > 1), INT16_STEP, dtype=np.float64)
-    values = gelu(call.node, np.ldexp(inputs, source.exponent)).astype(np.float32)
-    table = result.quantize(values, call.target.rounding)
+        raise QuantizationError("a look-up table needs an integer format on both sides.", subject=call.node.subject)
+    step = 1 if source.bits == 8 else INT16_STEP
+    table = function_table(lambda x: function(x).astype(np.float32), source, result, call.target, step)
     attributes = {
         **plain_attributes(call.node),
-        "int16_lut_step": INT16_STEP,
+        **({} if source.bits == 8 else {"int16_lut_step": step}),
         "lut": call.sink.add_table("LUT", table, result.exponents),
-        "original_op_type": call.node.op_type,
+        "original_op_type": original or call.node.op_type,
     }
     return call.emit([call.name(0)], attributes=attributes, op_type="LUT")
 

@@ -104,4 +104,5 @@ def unary(
         constraints=constraints,
         rules=(table_exponent_rule, *rules),
         cost=element_cost,
+        function=lambda node, x, *_: meant(node, x),
     )
