@@ -35,7 +35,7 @@ def quantize(
     int16: Sequence[str] | None = None,
     calibration: str | None = None,
     input_shapes: Mapping[str, Sequence[int]] | None = None,
-    outputs: Sequence[str] | None = None,
+    outputs: Sequence[str] | str | None = None,
     samples: int | None = None,
     mean: Sequence[float] | float | None = None,
     std: Sequence[float] | float | None = None,
@@ -56,7 +56,7 @@ def quantize(
         int16: Regular expressions of layer names that run in int16.
         calibration: `mse` (default), `minmax`, `percentile` or `kl`.
         input_shapes: Shapes of inputs with open dimensions.
-        outputs: Cut the model at these values.
+        outputs: Cut the model at these values; `auto` before the heads of detectors (`tinsmith.graph.head`).
         samples: Use at most so many samples.
         mean: For folders of images, as the next four: see `tinsmith.recipe.Preprocessing`.
         std: Likewise.
@@ -85,7 +85,7 @@ def quantize(
         int16=None if int16 is None else tuple([int16] if isinstance(int16, str) else int16),
         calibration=calibration,
         input_shapes=None if input_shapes is None else {k: tuple(v) for k, v in input_shapes.items()},
-        outputs=None if outputs is None else tuple(outputs),
+        outputs=None if outputs is None else tuple([outputs] if isinstance(outputs, str) else outputs),
         samples=samples,
         preprocessing=pictures,
     )
@@ -101,6 +101,7 @@ def run(model: Any, data: Any, recipe: Recipe, target: Target, progress: Progres
     from tinsmith.calibrate.observe import observe
     from tinsmith.calibrate.sources import open_data
     from tinsmith.graph.canonical import canonicalize
+    from tinsmith.graph.head import head_notes
     from tinsmith.graph.network import network
     from tinsmith.lower import lower
     from tinsmith.placement import forced, place
@@ -108,9 +109,8 @@ def run(model: Any, data: Any, recipe: Recipe, target: Target, progress: Progres
 
     tell: Progress = progress if progress is not None else lambda stage, done, total: None
     tell("read the model", 0, None)
-    canonical = canonicalize(
-        importers.load(model), input_shapes=recipe.input_shapes or None, outputs=recipe.outputs or None
-    )
+    source = importers.load(model)
+    canonical = canonicalize(source, input_shapes=recipe.input_shapes or None, outputs=recipe.outputs or None)
     net = network(canonical)
     placement = place(net, target, bits=recipe.bits, int16=recipe.int16)
     widths = {name: decision.bits for name, decision in placement.items()}
@@ -142,7 +142,7 @@ def run(model: Any, data: Any, recipe: Recipe, target: Target, progress: Progres
     program = finish(lower(net, formats, widths, target), recipe, target, stats.digest)
     refuse_illegal(program, target)
     tell("check accumulators", 0, None)
-    notes = (*forced(placement), *headroom(program, target, kept.samples))
+    notes = (*forced(placement), *(() if recipe.outputs else head_notes(source)), *headroom(program, target, kept.samples))
     return Quantized(canonical, net, placement, formats, program, target, recipe, kept.samples[0], notes)
 
 

@@ -76,7 +76,7 @@ class Recipe(_Strict):
         percentile: Share of magnitudes kept, in percent, for ``percentile``.
         samples: Use at most so many calibration samples; all by default.
         input_shapes: Shapes of inputs whose dimensions the model leaves open.
-        outputs: Cut the model at these values.
+        outputs: Cut the model at these values; the one name `auto`: before the heads of detectors.
         preprocessing: For folders of images.
     """
 

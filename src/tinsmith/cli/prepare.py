@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     metavar="NAME=1,3,96,96",
     help="Shape of an input whose dimensions the model leaves open. Repeatable.",
 )
-@click.option("--outputs", type=names, metavar="A,B", help="Cut the model at these values.")
+@click.option("--outputs", type=names, metavar="A,B", help="Cut the model at these values; auto: before the heads of detectors.")
 @data_options
 @click.option("--export-test-values", is_flag=True, help="Put a calibration sample and its exact outputs in the file.")
 @click.option("--name", default="model", show_default=True, help="Name of the files, without suffix.")
