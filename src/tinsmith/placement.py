@@ -13,7 +13,7 @@ from tinsmith.ops.base import Operator, Precision
 from tinsmith.ops.floatnode import FloatNode, Network, readers
 from tinsmith.ops.ports import Kind
 from tinsmith.ops.steps import activations_after_linear
-from tinsmith.targets import Target
+from tinsmith.targets import Target, lacking
 
 BITS: dict[Precision, int] = {"int8": 8, "int16": 16, "float32": 32}
 
@@ -76,7 +76,9 @@ def refusals(network: Network, target: Target) -> dict[str, tuple[str, ...]]:
             found[node.name] = ("the runtime has no such operator.",)
         else:
             broken = tuple(limit.message for limit in operator.constraints if not limit.check(node, target))
-            found.update({node.name: broken} if broken else {})
+            absent = lacking(node.op_type, operator.since, target.esp_dl)
+            reasons = broken if absent is None else (absent, *broken)
+            found.update({node.name: reasons} if reasons else {})
     return found
 
 
@@ -145,7 +147,7 @@ def _decisions(network: Network, target: Target, bits: int, chosen: dict[str, st
             behind = [reader.name for output in node.outputs for reader in reading.get(output.name, ())]
             only_chosen = behind and all(name in chosen for name in behind)
             decision = Decision("int16", "moves what only int16 nodes read") if only_chosen else default
-        decisions[node.name] = _supported(decision, operator, node)
+        decisions[node.name] = _supported(decision, operator, node, target)
     return decisions
 
 
@@ -162,16 +164,17 @@ def _moved(operator: Operator, source: FloatNode, target: Target, decisions: Map
     """Data movers follow the node whose results they move."""
     found = decisions[source.name].precision
     gives_float = operators()[source.op_type].ports(source, target).outputs[0].kind is Kind.FLOAT
-    if (found == "float32" or gives_float) and "float32" in operator.types:
+    if (found == "float32" or gives_float) and "float32" in operator.available(target):
         return Decision("float32", f"its input is the float output of {source.name!r}")
     return Decision(found, f"moves what {source.name!r} computes")
 
 
-def _supported(decision: Decision, operator: Operator, node: FloatNode) -> Decision:
-    if decision.precision in operator.types:
+def _supported(decision: Decision, operator: Operator, node: FloatNode, target: Target) -> Decision:
+    available = operator.available(target)
+    if decision.precision in available:
         return decision
     for other in ("int8", "int16", "float32"):
-        if other in operator.types:
+        if other in available:
             return Decision(other, f"the runtime has no {decision.precision} {node.op_type}", forced=True)
     raise UnsupportedError("has no precision at all.", subject=node.subject)
 

@@ -17,7 +17,7 @@ from tinsmith.ops.floatnode import FloatNode
 from tinsmith.ops.layouts import LayoutRule, Perm, original
 from tinsmith.ops.lowering import Lowering, lower_plain
 from tinsmith.ops.ports import ACTIVATION, RAW, Ports
-from tinsmith.targets import OLDEST, Target, Version, lacking
+from tinsmith.targets import OLDEST, Target, Version
 
 Precision = Literal["int8", "int16", "float32"]
 Shape = tuple[int, ...]
@@ -86,7 +86,7 @@ class Operator:
             on zeros, which is right for everything cheap.
         types: Precisions the runtime has.
         since: The first ESP-DL release known to have the operator.
-        float_since: The first one known to have it in float32; an older one than `since` means the same one.
+        float_since: The first one known to have it in float32, where that is later.
         ports: How a float node's inputs and outputs are quantized.
         layout: Which orders of dimensions it wants and gives.
         lower: The program nodes a float node becomes.
@@ -122,3 +122,11 @@ class Operator:
     passive: bool = False
     permutes: Callable[[FloatNode], Perm] | None = None
     function: Callable[..., Array] | None = None
+
+    def first_version(self, precision: Precision) -> Version:
+        """The first ESP-DL release known to run the operator in that precision, which is one of `types`."""
+        return max(self.since, self.float_since) if precision == "float32" else self.since
+
+    def available(self, target: Target) -> frozenset[Precision]:
+        """The precisions that the target's ESP-DL has."""
+        return frozenset(width for width in self.types if self.first_version(width) <= target.esp_dl)

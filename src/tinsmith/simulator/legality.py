@@ -17,7 +17,7 @@ def broken_rules(program: Program, target: Target) -> tuple[tuple[Node, str], ..
     Raises:
         ProgramError: The program is not even consistent.
     """
-    key = ("broken", target.name, target.esp_dl)
+    key = ("broken", target)
     if key not in program.memo:
         zeros = placeholders(program, target)
         found: list[tuple[Node, str]] = []
@@ -53,7 +53,7 @@ def warn(program: Program, target: Target, stacklevel: int) -> None:
         ProgramError: The program is not even consistent; each time.
     """
     found = violations(program, target)
-    key = ("warned", target.name)
+    key = ("warned", target)
     if key not in program.memo:
         program.memo[key] = True
         for message in found:
