@@ -58,6 +58,16 @@ def names(text: str) -> tuple[str, ...]:
     return found
 
 
+def by_name(shapes: tuple[tuple[str, tuple[int, ...]], ...]) -> dict[str, tuple[int, ...]]:
+    """Shapes by the name of their input, each given once."""
+    found: dict[str, tuple[int, ...]] = {}
+    for name, dims in shapes:
+        if name in found:
+            raise click.BadParameter(f"the shape of {name!r} is given twice.", param_hint="--input-shape")
+        found[name] = dims
+    return found
+
+
 _COMMON: tuple[Callable[[Any], Any], ...] = (traceback_option,)
 _PICTURES: tuple[Callable[[Any], Any], ...] = (
     click.option("--samples", type=click.IntRange(min=1), metavar="N", help="Use at most N samples."),
@@ -74,6 +84,32 @@ _PICTURES: tuple[Callable[[Any], Any], ...] = (
         "--layout",
         type=click.Choice(["NCHW", "NHWC", "NCW", "NWC"], case_sensitive=False),
         help="The data's order of axes.",
+    ),
+)
+
+_MODEL: tuple[Callable[[Any], Any], ...] = (
+    click.option("--bits", type=click.Choice(["8", "16"]), help="Width of weights and activations.  [default: 8]"),
+    click.option(
+        "--int16", multiple=True, metavar="REGEX", help="Layers whose name it matches run in int16. Repeatable."
+    ),
+)
+_VERSION: tuple[Callable[[Any], Any], ...] = (
+    click.option("--esp-dl", metavar="X.Y.Z", help="The firmware's ESP-DL.  [default: 3.3.9]"),
+)
+_OPENING: tuple[Callable[[Any], Any], ...] = (
+    click.option(
+        "--input-shape",
+        "input_shapes",
+        type=shape,
+        multiple=True,
+        metavar="NAME=1,3,96,96",
+        help="Shape of an input whose dimensions the model leaves open. Repeatable.",
+    ),
+    click.option(
+        "--outputs",
+        type=names,
+        metavar="A,B",
+        help="Cut the model at these values; auto: before the heads of detectors.",
     ),
 )
 
@@ -94,6 +130,15 @@ def _all(options: tuple[Callable[[Any], Any], ...]) -> Callable[[Function], Func
 
 common_options = _all(_COMMON)
 """What every command has."""
+
+width_options = _all(_MODEL)
+"""Which precision nodes run in."""
+
+version_option = _all(_VERSION)
+"""Which runtime is meant."""
+
+opening_options = _all(_OPENING)
+"""Which part of a float model is meant, and of what shape."""
 
 data_options = _all(_PICTURES)
 """How data become samples."""
