@@ -31,23 +31,22 @@ def _help(command: click.Command, context: click.Context) -> str:
 
 def targets_page() -> str:
     """What differs between the chips."""
-    from tinsmith.targets import TARGETS
+    from tinsmith.targets import CURRENT, TARGETS
 
     lines = [
         "# Chips",
         "",
-        "| target | family | rounding | weights | int8 accumulator | bias bits, int8 / int16 |",
-        "|---|---|---|---|---|---|",
+        "| target | family | rounding | weights | int8 accumulator | bias bits, int8 / int16 | ESP-DL |",
+        "|---|---|---|---|---|---|---|",
     ]
     for target in TARGETS.values():
         vector = target.linear[8].vector
         lane = f"{vector.bits} bit" + ("" if vector.saturation.value == "never" else ", saturating")
         weights = "per channel" if target.per_channel else "per tensor"
         bias = f"{target.linear[8].bias_bits} / {target.linear[16].bias_bits}"
-        row = (f"`{target.name}`", target.family, target.rounding.value, weights, lane, bias)
+        row = (f"`{target.name}`", target.family, target.rounding.value, weights, lane, bias, f"≥ {target.since}")
         lines.append(f"| {' | '.join(row)} |")
-    runtimes = sorted({target.esp_dl for target in TARGETS.values()})
-    return "\n".join([*lines, "", f"The numerics are those of ESP-DL {', '.join(runtimes)}.", ""])
+    return "\n".join([*lines, "", f"The arithmetic is that of ESP-DL {CURRENT}, by default.", ""])
 
 
 def operators_page() -> str:

@@ -11,7 +11,7 @@ from tinsmith.errors import ProgramError
 from tinsmith.program import Array, Program
 from tinsmith.quantized import Quantized
 from tinsmith.recipe import Recipe
-from tinsmith.targets import Target, find
+from tinsmith.targets import Target, caveat, find
 
 if TYPE_CHECKING:
     from tinsmith.calibrate.sources import DataSource
@@ -23,7 +23,6 @@ Progress = Callable[[str, int, int | None], None]
 CHECKED_SAMPLES = 4
 """Calibration samples on which accumulators that saturate are watched; also the most samples kept in memory."""
 SEMANTICS_VERSION = "1"
-OLDEST_ESP_DL = "3.3.1"
 
 
 def quantize(
@@ -31,6 +30,7 @@ def quantize(
     data: Any,
     target: str | Target | None = None,
     *,
+    esp_dl: str | None = None,
     bits: int | None = None,
     int16: Sequence[str] | None = None,
     calibration: str | None = None,
@@ -52,6 +52,7 @@ def quantize(
         data: Calibration data: `.npy`, `.npz` or a folder of images by path, arrays, or any iterable of samples or
             batches; see `tinsmith.calibrate`.
         target: The chip; `esp32s3` where neither this nor the recipe says so.
+        esp_dl: The version of ESP-DL in the firmware, such as `3.3.9`, which is the default.
         bits: 8 (default) or 16.
         int16: Regular expressions of layer names that run in int16.
         calibration: `mse` (default), `minmax`, `percentile` or `kl`.
@@ -81,6 +82,7 @@ def quantize(
     pictures.update({key: value for key, value in given.items() if value is not None})
     chosen = base.changed(
         target=target.name if isinstance(target, Target) else target,
+        esp_dl=str(target.esp_dl) if esp_dl is None and isinstance(target, Target) else esp_dl,
         bits=bits,
         int16=None if int16 is None else tuple([int16] if isinstance(int16, str) else int16),
         calibration=calibration,
@@ -89,7 +91,8 @@ def quantize(
         samples=samples,
         preprocessing=pictures,
     )
-    return run(model, data, chosen, target if isinstance(target, Target) else find(chosen.target), progress)
+    chip = find(target if isinstance(target, Target) else chosen.target, chosen.esp_dl)
+    return run(model, data, chosen, chip, progress)
 
 
 def run(model: Any, data: Any, recipe: Recipe, target: Target, progress: Progress | None = None) -> Quantized:
@@ -142,7 +145,7 @@ def run(model: Any, data: Any, recipe: Recipe, target: Target, progress: Progres
     program = finish(lower(net, formats, widths, target), recipe, target, stats.digest)
     refuse_illegal(program, target)
     tell("check accumulators", 0, None)
-    notes = (*forced(placement), *(() if recipe.outputs else head_notes(source)), *headroom(program, target, kept.samples))
+    notes = (*_version_notes(target), *forced(placement), *(() if recipe.outputs else head_notes(source)), *headroom(program, target, kept.samples))
     return Quantized(canonical, net, placement, formats, program, target, recipe, kept.samples[0], notes)
 
 
@@ -166,6 +169,7 @@ def finish(lowered: Lowered, recipe: Recipe, target: Target, calibration_digest:
     """The program with its producer and metadata."""
     from tinsmith import __version__
     from tinsmith.simulator.inputs import LAYOUTS_KEY, Original, layouts_text
+    from tinsmith.simulator.legality import needed_version
 
     program = lowered.program
     originals = {}
@@ -179,7 +183,7 @@ def finish(lowered: Lowered, recipe: Recipe, target: Target, calibration_digest:
         "recipe_sha256": recipe.digest(),
         "calibration_sha256": calibration_digest,
         "semantics": SEMANTICS_VERSION,
-        "esp_dl": f">={OLDEST_ESP_DL}",
+        "esp_dl": f">={needed_version(program, target)}",
         LAYOUTS_KEY: layouts_text(originals),
     }
     return replace(program, metadata=metadata, producer_name="tinsmith", producer_version=__version__)
@@ -196,6 +200,11 @@ def refuse_illegal(program: Program, target: Target) -> None:
     broken = violations(program, target)
     if broken:
         raise ProgramError("\n  ".join([f"{target.name} would not run it:", *broken]), subject="program")
+
+
+def _version_notes(target: Target) -> tuple[str, ...]:
+    note = caveat(target)
+    return () if note is None else (note,)
 
 
 def _extents(value: int | Sequence[int] | None) -> int | tuple[int, ...] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from tinsmith.cli.options import common_options
+from tinsmith.cli.options import common_options, esp_dl_option
 
 
 @click.command("targets")
@@ -18,10 +18,11 @@ def targets_command() -> None:
 
 @click.command("ops")
 @click.option("--target", metavar="CHIP", default="esp32s3", show_default=True, help="The chip.")
+@esp_dl_option
 @common_options
-def ops_command(target: str) -> None:
+def ops_command(target: str, esp_dl: str | None) -> None:
     """List the operators, their precisions and limits."""
     from tinsmith.report.terminal import console, operators_table
     from tinsmith.targets import find
 
-    console().print(operators_table(find(target)))
+    console().print(operators_table(find(target, esp_dl)))

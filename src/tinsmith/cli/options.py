@@ -114,6 +114,9 @@ _OPENING: tuple[Callable[[Any], Any], ...] = (
 )
 
 target_option = click.option("--target", metavar="CHIP", help="The chip, for files that do not name theirs.")
+esp_dl_option = click.option(
+    "--esp-dl", metavar="VERSION", help="Version of ESP-DL in the firmware, such as 3.3.9, the default."
+)
 saturation_option = click.option(
     "--assume-no-saturation", is_flag=True, help="Do not check the ESP32-S3's saturating accumulators."
 )

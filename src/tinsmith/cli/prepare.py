@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     help="Calibration data: .npy, .npz[:KEY], folder of images. A model quantized already (QDQ) may do without.",
 )
 @click.option("--target", metavar="CHIP", help="The chip, see `tinsmith targets`.  [default: esp32s3]")
+@click.option("--esp-dl", metavar="VERSION", help="Version of ESP-DL in the firmware.  [default: 3.3.9]")
 @width_options
 @click.option(
     "--calibration",

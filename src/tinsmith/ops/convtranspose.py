@@ -19,7 +19,10 @@ from tinsmith.ops.linear import constant_bias, constant_weights, linear_ports, q
 from tinsmith.ops.lowering import Lowering, Slot
 from tinsmith.ops.movers import same_format
 from tinsmith.ops.ports import Ports
-from tinsmith.targets import Target
+from tinsmith.targets import Target, Version
+
+ZEROS_SINCE = Version(3, 2, 4)
+"""The first ESP-DL release known to have InsertZeros, which a transposed convolution becomes."""
 
 
 def spread_shape(call: Call) -> list[tuple[int, ...]]:
@@ -172,6 +175,7 @@ OPERATORS = (
         name="ConvTranspose",
         compute=refuse,
         types=INTEGER,
+        since=ZEROS_SINCE,
         ports=ports,
         layout=spatial,
         lower=lower,
@@ -185,6 +189,7 @@ OPERATORS = (
         emit=emit_zeros,
         shape=spread_shape,
         types=INTEGER,
+        since=ZEROS_SINCE,
         layout=spatial,
         rules=(same_format,),
         importable=False,

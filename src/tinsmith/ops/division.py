@@ -25,7 +25,7 @@ from tinsmith.ops.places import common_layout, operand
 from tinsmith.ops.tables import emit_by_table
 from tinsmith.ops.values import from_real, power, real, rounded
 from tinsmith.quant.rounding import qrange
-from tinsmith.targets import Target
+from tinsmith.targets import OLDEST, Target, Version
 
 
 def quotient_unit(call: Call) -> np.float32:
@@ -125,15 +125,16 @@ OPERATORS = tuple(
         compute,
         emit,
         shape=broadcast_shape,
+        since=since,
         ports=free_operands,
         layout=elementwise,
         constraints=(few_dimensions, *limits),
         rules=(merged_dimensions_rule,),
         cost=element_cost,
     )
-    for name, compute, emit, limits in (
-        ("Div", div, emit_div, ()),
-        ("Mod", mod, emit_mod, (float_remainder,)),
-        ("Pow", pow_, emit_pow, ()),
+    for name, compute, emit, since, limits in (
+        ("Div", div, emit_div, OLDEST, ()),
+        ("Mod", mod, emit_mod, Version(3, 3, 0), (float_remainder,)),
+        ("Pow", pow_, emit_pow, Version(3, 2, 4), ()),
     )
 )

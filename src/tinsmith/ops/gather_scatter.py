@@ -15,7 +15,7 @@ from tinsmith.ops.lowering import PLAIN, Lowering, plain_attributes
 from tinsmith.ops.movers import axis_of, bounded, integers, refuse, same_format
 from tinsmith.ops.ports import ACTIVATION, RAW, Ports
 from tinsmith.quant.rounding import saturate
-from tinsmith.targets import Target
+from tinsmith.targets import Target, Version
 
 
 def _gather(call: Call) -> Sequence[Array]:
@@ -184,6 +184,7 @@ OPERATORS = (
         "ScatterND",
         _scatter,
         emit=_emit_scatter,
+        since=Version(3, 2, 4),
         ports=_scatter_ports,
         lower=_lower_scatter,
         constraints=(constraint(_scatter_product), constraint(_wide_indices)),

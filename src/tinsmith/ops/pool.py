@@ -17,9 +17,10 @@ from tinsmith.ops.movers import same_format
 from tinsmith.ops.places import common_layout
 from tinsmith.ops.values import power, rounded
 from tinsmith.ops.windows import Walk, declared_walk, float_walk, program_walk, trouble, windows
-from tinsmith.targets import Target
+from tinsmith.targets import Target, Version
 
 EXACT = 2.0**24
+FLOATS_SINCE = Version(3, 3, 0)
 
 
 def max_pool(call: Call) -> Sequence[Array]:
@@ -192,6 +193,7 @@ OPERATORS = (
         average_pool,
         emit_average_pool,
         shape=pool_shape,
+        float_since=FLOATS_SINCE,
         ports=free_ports,
         layout=spatial,
         lower=lower_average_pool,
@@ -204,6 +206,7 @@ OPERATORS = (
         average_pool,
         emit_average_pool,
         shape=pool_shape,
+        float_since=FLOATS_SINCE,
         ports=free_ports,
         layout=spatial,
         constraints=(one_or_two_dimensions,),

@@ -113,7 +113,7 @@ def targets_table() -> Table:
     for target in TARGETS.values():
         weights = "per channel" if target.per_channel else "per tensor"
         sums = [_lane(target, bits) for bits in (8, 16)]
-        table.add_row(target.name, target.family, target.rounding.value, weights, *sums, str(target.esp_dl))
+        table.add_row(target.name, target.family, target.rounding.value, weights, *sums, f"≥ {target.since}")
     return table
 
 
@@ -128,7 +128,8 @@ def operators_table(target: Target) -> Table:
     table.title = f"{target.name}, ESP-DL {target.esp_dl}"
     for name, operator in operators().items():
         if operator.importable:
-            widths = ["yes" if width in operator.types else "" for width in ("int8", "int16", "float32")]
+            has = operator.available(target)
+            widths = ["yes" if width in has else "" for width in ("int8", "int16", "float32")]
             table.add_row(name, *widths, "\n".join(constraint.message for constraint in operator.constraints))
     return table
 
