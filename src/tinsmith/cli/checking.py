@@ -7,13 +7,13 @@ from pathlib import Path
 import click
 
 from tinsmith.cli.group import REFUSED, say
-from tinsmith.cli.options import by_name, common_options, existing_file, opening_options, version_option, width_options
+from tinsmith.cli.options import by_name, common_options, esp_dl_option, existing_file, opening_options, width_options
 
 
 @click.command("check")
 @click.argument("model", type=existing_file)
 @click.option("--target", metavar="CHIP", default="esp32s3", show_default=True, help="The chip.")
-@version_option
+@esp_dl_option
 @width_options
 @opening_options
 @click.option("--all", "every", is_flag=True, help="Show every node, those too that run as they are.")

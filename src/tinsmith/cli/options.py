@@ -93,9 +93,6 @@ _MODEL: tuple[Callable[[Any], Any], ...] = (
         "--int16", multiple=True, metavar="REGEX", help="Layers whose name it matches run in int16. Repeatable."
     ),
 )
-_VERSION: tuple[Callable[[Any], Any], ...] = (
-    click.option("--esp-dl", metavar="X.Y.Z", help="The firmware's ESP-DL.  [default: 3.3.9]"),
-)
 _OPENING: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--input-shape",
@@ -136,9 +133,6 @@ common_options = _all(_COMMON)
 
 width_options = _all(_MODEL)
 """Which precision nodes run in."""
-
-version_option = _all(_VERSION)
-"""Which runtime is meant."""
 
 opening_options = _all(_OPENING)
 """Which part of a float model is meant, and of what shape."""

@@ -12,6 +12,7 @@ from tinsmith.cli.options import (
     common_options,
     data_options,
     data_path,
+    esp_dl_option,
     existing_file,
     opening_options,
     width_options,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     help="Calibration data: .npy, .npz[:KEY], folder of images. A model quantized already (QDQ) may do without.",
 )
 @click.option("--target", metavar="CHIP", help="The chip, see `tinsmith targets`.  [default: esp32s3]")
-@click.option("--esp-dl", metavar="VERSION", help="Version of ESP-DL in the firmware.  [default: 3.3.9]")
+@esp_dl_option
 @width_options
 @click.option(
     "--calibration",
