@@ -78,7 +78,7 @@ class Maker:
             output.type = value.type
         graph.insert_before(self.node, node)
         provenance.inserted(graph, node)
-        return node.outputs
+        return tuple(node.outputs)
 
     def start(self, value: ir.Value | None, direction: int, hidden: int) -> ir.Value | None:
         """The state a direction starts from, (1, H); None for zeros."""

@@ -71,11 +71,7 @@ def _sequence(value: ir.Value) -> tuple[ir.Node, bool] | None:
     reversed_in_time = False
     while (node := value.producer()) is not None:
         if node.op_type in _KINDS:
-            single = get_string(node, "direction", "forward") != "bidirectional" and shape_of(present(node, 0))[1] == 1
-            usable = (
-                single and value is node.outputs[0] and not get_int(node, "layout", 0) and input_of(node, 4) is None
-            )
-            return (node, reversed_in_time) if usable else None
+            return (node, reversed_in_time) if value is node.outputs[0] and _plain(node) else None
         if node.op_type == "ReverseSequence":
             shape = shape_of(value)
             time, batch = get_int(node, "time_axis", 0), get_int(node, "batch_axis", 1)
@@ -90,6 +86,12 @@ def _sequence(value: ir.Value) -> tuple[ir.Node, bool] | None:
             return None
         value = present(node, 0)
     return None
+
+
+def _plain(layer: ir.Node) -> bool:
+    """One sequence with time first, all of it, in one direction."""
+    single = get_string(layer, "direction", "forward") != "bidirectional" and shape_of(present(layer, 0))[1] == 1
+    return single and not get_int(layer, "layout", 0) and input_of(layer, 4) is None
 
 
 def last_state(layer: ir.Node) -> ir.Value:

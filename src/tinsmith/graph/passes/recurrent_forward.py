@@ -57,8 +57,8 @@ def _time_first(node: ir.Node) -> bool:
     for index, value in enumerate(node.outputs):
         before = shape_of(value)
         inner = (*before[1:3], before[0], before[3]) if index == 0 else (before[1], before[0], before[2])
-        shape = add_constant(graph_of(node), np.array(before, np.int64), f"{node.name}.batch_first")
-        _behind(node, index, "Reshape", [shape], inner)
+        wanted = add_constant(graph_of(node), np.array(before, np.int64), f"{node.name}.batch_first")
+        _behind(node, index, "Reshape", [wanted], inner)
     return set_attributes(node, {"layout": None})
 
 

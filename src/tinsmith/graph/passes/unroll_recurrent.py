@@ -1,11 +1,11 @@
 """Spells out recurrent layers of a kind the runtime does not have, step by step, up to 64 steps.
 
-Matched: RNN with another activation than tanh; GRU with linear_before_reset = 0 (Keras: reset_after=False) or with other
-activations than the usual; LSTM with other activations, with peepholes or with coupled input and forget gates; any of
-them with `clip` below 6.3, where the runtime's tables of sigmoid end; with constant weights, a batch of 1, in one
-direction or both. What the gates get from the input is one Gemm for all steps;
-every step is a Gemm (two where the reset gate comes first) and the operators of the cell, by ONNX's formulas; `clip`
-bounds what goes into the gates, as in ONNX Runtime. Equal up to float rounding.
+Matched: RNN with another activation than tanh; GRU with linear_before_reset = 0 (Keras: reset_after=False) or with
+other activations than the usual; LSTM with other activations, with peepholes or with coupled input and forget gates;
+any of them with `clip` below 6.3, where the runtime's tables of sigmoid end; with constant weights, a batch of 1, in
+one direction or both. What the gates get from the input is one Gemm for all steps; every step is a Gemm (two where the
+reset gate comes first) and the operators of the cell, by ONNX's formulas; `clip` bounds what goes into the gates, as in
+ONNX Runtime. Equal up to float rounding.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def _run(
     functions: Sequence[tuple[str, dict[str, float]]],
     arrays: Sequence[Array | None],
 ) -> list[tuple[ir.Value, ir.Value]]:
-    """The states (h, c) of one direction after each step, (1, H) each, in the order of time; c is h where there is none."""
+    """The states (h, c) of one direction after each step, (1, H) each, in the order of time; c is h but in LSTMs."""
     w, r, bias, peepholes = (None if array is None else array[direction] for array in arrays)
     assert w is not None
     assert r is not None
