@@ -26,10 +26,8 @@ class Feature:
     without: Mapping[str, Any]
 
 
-PER_CHANNEL = Feature("weights with one exponent per output channel", Version(3, 3, 1), {"per_channel": False})
-NEAREST_ENTRY = Feature(
-    "int16 tables that are read at the nearest entry", Version(3, 3, 8), {"interpolated_tables": True}
-)
+PER_CHANNEL = Feature("an exponent per output channel of the weights", Version(3, 3, 1), {"per_channel": False})
+NEAREST_ENTRY = Feature("the nearest entry of an int16 table", Version(3, 3, 8), {"interpolated_tables": True})
 
 FEATURES = (PER_CHANNEL, NEAREST_ENTRY)
 
