@@ -66,7 +66,7 @@ def _alike(rows: Iterable[Row]) -> list[list[Row]]:
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
         operator = "" if row.plain or row.outcome in ("constant", "removed", "unknown") else row.operator
-        key = (operator, row.outcome, _NAME.sub("", row.change), _NAME.sub("", row.why))
+        key = (operator, row.outcome, _NAME.sub("", row.change), row.why)
         groups.setdefault(key, []).append(row)
     return list(groups.values())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -96,7 +96,8 @@ class _Findings:
 
 
 def _verdict(label: str, target: Target, opened: Opened, findings: _Findings, notes: tuple[str, ...]) -> Verdict:
-    known = {origin.node: origin for origin in opened.origins}
+    homes = {part.name: node.name for node in findings.nodes.values() for part in node.body}
+    known = {origin.node: _merged(origin, homes) for origin in opened.origins}
     blamed, general = _blamed(known, findings)
     rows = []
     for name, operator in opened.nodes:
@@ -108,6 +109,14 @@ def _verdict(label: str, target: Target, opened: Opened, findings: _Findings, no
             rows.append(_row(known[name], findings, blamed.get(name, ())))
     problems = (*opened.problems, *general, *findings.problems)
     return Verdict(label, target.name, str(target.esp_dl), tuple(rows), problems, notes)
+
+
+def _merged(origin: Origin, homes: Mapping[str, str]) -> Origin:
+    """The origin where several nodes of the canonical form are one node of the network."""
+    into = tuple(dict.fromkeys(homes.get(name, name) for name in origin.into))
+    if not any(name in homes for name in origin.into):
+        return origin
+    return replace(origin, kind="rewritten" if origin.node in into else "absorbed", into=into)
 
 
 def _row(origin: Origin, findings: _Findings, reasons: tuple[str, ...]) -> Row:
@@ -132,11 +141,15 @@ def _change(origin: Origin, nodes: Mapping[str, FloatNode], inside: Mapping[str,
     if origin.kind == "removed":
         return "not needed"
     if origin.kind == "absorbed":
-        return f"part of {nodes[origin.into[0]].subject}"
+        return f"part of {_label(nodes[origin.into[0]])} {origin.into[0]!r}"
     if origin.kind == "kept":
         return f"part of {inside[origin.node].subject}" if origin.node in inside else ""
-    kinds = Counter(nodes[name].op_type for name in origin.into)
+    kinds = Counter(_label(nodes[name]) for name in origin.into)
     return "becomes " + " + ".join(f"{count} {kind}" if count > 1 else kind for kind, count in kinds.items())
+
+
+def _label(node: FloatNode) -> str:
+    return f"a table of {len(node.body)} nodes" if node.body else node.op_type
 
 
 def _blamed(known: Mapping[str, Origin], findings: _Findings) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:

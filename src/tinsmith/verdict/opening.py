@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import onnx_ir as ir
 import onnx_ir.passes.common as common
 
@@ -17,10 +18,12 @@ from tinsmith.graph.canonical import canonicalize
 from tinsmith.graph.edit import operands
 from tinsmith.graph.freeze import freeze
 from tinsmith.graph.head import AUTO, suggest_outputs
+from tinsmith.graph.opset import IR_VERSION, OPSET
 from tinsmith.graph.prepare import name_nodes, prepare
 from tinsmith.graph.provenance import Origin, origins, remember
 
 _ROUNDS = 64
+_GRAPHS = (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)
 
 
 @dataclass(slots=True)
@@ -82,6 +85,10 @@ def open_model(
             break
         except ModelError as error:
             failure = error
+    for node in base.graph:
+        if node.name in found.hidden and (reasons := _alone(node)):
+            del found.hidden[node.name]
+            found.refused[node.name] = reasons
     known = {*(origin.node for origin in found.origins), *found.refused, *found.hidden}
     found.nodes = tuple((node.name or "", node.op_type) for node in base.graph if node.name in known)
     return found
@@ -147,13 +154,47 @@ def _learn(error: ModelError, base: ir.Model, found: Opened, blind: set[str]) ->
             blind.add(node.name)
             return True
     name = _named(error, base)
-    reason = f"{error.reason} {error.hint}".strip()
-    if not name or name in found.refused:
-        if not found.refused:
-            found.problems.append(str(error))
-        return False
-    found.refused[name] = (reason,)
-    return True
+    if name and name not in found.refused:
+        found.refused[name] = (_reason(error),)
+        return True
+    weights = next((value for key, value in base.graph.initializers.items() if error.subject == repr(key)), None)
+    if weights is not None and str(error) not in found.problems:
+        found.problems.append(str(error))
+        _zero(weights)
+        return True
+    if not found.refused:
+        found.problems.append(str(error))
+    return False
+
+
+def _reason(error: ModelError) -> str:
+    return f"{error.reason} {error.hint}".strip()
+
+
+def _zero(weights: ir.Value) -> None:
+    """Puts zeros in the place of weights that are no use, so that the rest can be looked at."""
+    tensor = weights.const_value
+    assert tensor is not None
+    weights.const_value = ir.Tensor(np.zeros(tensor.shape.numpy(), tensor.dtype.numpy()), name=weights.name)
+
+
+def _alone(node: ir.Node) -> tuple[str, ...]:
+    """Why a node that cannot be looked at in its graph is refused whatever is in front of it."""
+    inputs = [None if value is None else ir.Value(name=f"input_{index}") for index, value in enumerate(node.inputs)]
+    attributes = [attribute for attribute in node.attributes.values() if attribute.type not in _GRAPHS]
+    copy = ir.Node(node.domain, node.op_type, inputs, attributes, num_outputs=len(node.outputs), name=node.name)
+    for index, value in enumerate(copy.outputs):
+        value.name = f"output_{index}"
+    sources = [value for value in inputs if value is not None]
+    imports = {"": OPSET, **({node.domain: 1} if node.domain else {})}
+    graph = ir.Graph(sources, copy.outputs[:1], nodes=[copy], opset_imports=imports, name="node")
+    try:
+        prepare(ir.Model(graph, ir_version=IR_VERSION), None)
+    except UnsupportedError as error:
+        return (_reason(error),)
+    except ModelError:
+        pass
+    return ()
 
 
 class _Part:

@@ -9,6 +9,8 @@ from tinsmith.program import Program
 from tinsmith.simulator.compiled import Emitter
 from tinsmith.targets import Saturation, Target
 
+_LABEL = "trial with random input"
+
 
 def sums_note(program: Program, target: Target) -> tuple[str, ...]:
     """How many layers are proved never to saturate, and how far beyond the range the others' sums could reach.
@@ -16,7 +18,8 @@ def sums_note(program: Program, target: Target) -> tuple[str, ...]:
     Nothing where accumulators do not saturate. Nodes that only the interpreter runs (recurrent ones) are not looked at.
 
     Args:
-        program: Any formats will do: shifting them shifts sums and biases alike, but for rounding.
+        program: From a trial: its weights are those of any calibration, unless a large bias raises their exponent; its
+            biases depend on the exponents of the inputs.
         target: The chip.
     """
     if all(unit.vector.saturation is Saturation.NEVER for unit in target.linear.values()):
@@ -25,15 +28,16 @@ def sums_note(program: Program, target: Target) -> tuple[str, ...]:
     if not shares:
         return ()
     open_ones = {name: share for name, share in shares.items() if share >= 1}
+    layers = "1 layer" if len(shares) == 1 else f"{len(shares)} layers"
     safe = (
-        f"{len(shares) - len(open_ones)} of {len(shares)} layers cannot saturate their accumulators, by their weights"
+        f"{_LABEL}: {len(shares) - len(open_ones)} of {layers} cannot saturate the accumulators, by the weights alone."
     )
     if not open_ones:
-        return (f"Trial with random input: {safe}.",)
+        return (safe,)
     worst = max(open_ones, key=lambda name: open_ones[name])
     return (
-        f"Trial with random input: {safe} alone; the others need calibration data to tell. On the worst input the sums "
-        f"of {worst!r} would be {open_ones[worst]:.1f} times the range ({log2(open_ones[worst]):.1f} bits).",
+        f"{safe} The others need calibration data to tell: on the worst input the sums of {worst!r} would be "
+        f"{open_ones[worst]:.1f} times the range ({log2(open_ones[worst]):.1f} bits more than there are).",
     )
 
 

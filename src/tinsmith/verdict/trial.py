@@ -96,7 +96,10 @@ def _observed(
         except ModelError as error:
             trial.problems.append(str(error))
             return None
-    trial.notes.append(f"There was no trial, the float model does not take random input: {failure}")
+    if failure is not None and failure.__cause__ is not None:
+        trial.problems.append(f"The float model does not run: {failure.reason}")
+    else:
+        trial.notes.append(f"no trial: the float model does not take random input: {failure}")
     return None
 
 
