@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinsmith.errors import ProgramError
+from tinsmith.errors import DataError, ProgramError
 from tinsmith.program import Array, Program
 from tinsmith.quantized import Quantized
 from tinsmith.recipe import Recipe
 from tinsmith.targets import Target, caveat, find
 
 if TYPE_CHECKING:
+    import onnx_ir as ir
+
     from tinsmith.calibrate.sources import DataSource
+    from tinsmith.calibrate.stats import Stats
     from tinsmith.lower.lowerer import Lowered
+    from tinsmith.ops.floatnode import Network
 
 Progress = Callable[[str, int, int | None], None]
 """Called with the stage's name, how far it is, and how far it goes (None: unknown)."""
@@ -27,7 +31,7 @@ SEMANTICS_VERSION = "1"
 
 def quantize(
     model: Any,
-    data: Any,
+    data: Any = None,
     target: str | Target | None = None,
     *,
     esp_dl: str | None = None,
@@ -50,7 +54,9 @@ def quantize(
     Args:
         model: A path to an ONNX file, an `onnx.ModelProto` or an onnx-ir model. Never modified.
         data: Calibration data: `.npy`, `.npz` or a folder of images by path, arrays, or any iterable of samples or
-            batches; see `tinsmith.calibrate`.
+            batches; see `tinsmith.calibrate`. None for a model that is quantized already (QuantizeLinear,
+            DequantizeLinear, QLinearConv…): the formats follow the ranges it brings. With data, its values count as
+            saturated at those ranges, and the data decide within them.
         target: The chip; `esp32s3` where neither this nor the recipe says so.
         esp_dl: The version of ESP-DL in the firmware, such as `3.3.9`, which is the default.
         bits: 8 (default) or 16.
@@ -98,11 +104,7 @@ def quantize(
 def run(model: Any, data: Any, recipe: Recipe, target: Target, progress: Progress | None = None) -> Quantized:
     """Run all stages with the choices of ``recipe``."""
     from tinsmith import importers
-    from tinsmith.algorithms.scales import choose_formats, observed_values
-    from tinsmith.calibrate.exponents import method_named
-    from tinsmith.calibrate.inputs import input_specs
-    from tinsmith.calibrate.observe import observe
-    from tinsmith.calibrate.sources import open_data
+    from tinsmith.algorithms.scales import choose_formats
     from tinsmith.graph.canonical import canonicalize
     from tinsmith.graph.head import head_notes
     from tinsmith.graph.network import network
@@ -117,10 +119,56 @@ def run(model: Any, data: Any, recipe: Recipe, target: Target, progress: Progres
     net = network(canonical)
     placement = place(net, target, bits=recipe.bits, int16=recipe.int16)
     widths = {name: decision.bits for name, decision in placement.items()}
+    seen = _calibrated(canonical, net, widths, data, recipe, target, tell)
+    tell("choose formats", 0, None)
+    formats = choose_formats(net, widths, seen.stats, target, recipe.calibration, recipe.percentile)
+    tell("lower", 0, None)
+    program = finish(lower(net, formats, widths, target), recipe, target, seen.stats.digest)
+    refuse_illegal(program, target)
+    tell("check accumulators", 0, None)
+    notes = (
+        *_version_notes(target),
+        *forced(placement),
+        *(() if recipe.outputs else head_notes(source)),
+        *seen.notes,
+        *headroom(program, target, seen.samples),
+    )
+    return Quantized(canonical, net, placement, formats, program, target, recipe, seen.samples[0], notes)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Calibrated:
+    """What is known about the values, the first samples, and what to tell about where it comes from."""
+
+    stats: Stats
+    samples: Sequence[Mapping[str, Array]]
+    notes: tuple[str, ...] = ()
+
+
+def _calibrated(
+    model: ir.Model,
+    net: Network,
+    widths: Mapping[str, int],
+    data: Any,
+    recipe: Recipe,
+    target: Target,
+    tell: Progress,
+) -> _Calibrated:
+    """Observes the values on the data, or takes the model's own ranges where there are none."""
+    from tinsmith.algorithms.scales import observed_values
+    from tinsmith.calibrate.exponents import method_named
+    from tinsmith.calibrate.inputs import input_specs
+    from tinsmith.calibrate.observe import observe
+    from tinsmith.calibrate.sources import open_data
+    from tinsmith.graph.ranges import ranges_of
+
+    ranges = ranges_of(model)
+    if data is None:
+        return _from_ranges(model, net, widths, ranges, recipe, target)
     pictures = recipe.preprocessing
     source = open_data(
         data,
-        input_specs(canonical),
+        input_specs(model),
         mean=pictures.mean or None,
         std=pictures.std or None,
         size=pictures.size,
@@ -130,23 +178,55 @@ def run(model: Any, data: Any, recipe: Recipe, target: Target, progress: Progres
     )
     kept = _First(source, CHECKED_SAMPLES)
     values, observed_widths = observed_values(net, widths, target)
+    inputs = {operand.name for operand in net.inputs}
     stats = observe(
-        canonical,
+        model,
         values,
         kept,
         rounding=target.rounding,
         bits=observed_widths,
         progress=lambda done, total: tell("calibrate", done, total),
         histograms=method_named(recipe.calibration).histograms,
+        limits={name: limits for name, limits in ranges.items() if name not in inputs},
     )
-    tell("choose formats", 0, None)
-    formats = choose_formats(net, widths, stats, target, recipe.calibration, recipe.percentile)
-    tell("lower", 0, None)
-    program = finish(lower(net, formats, widths, target), recipe, target, stats.digest)
-    refuse_illegal(program, target)
-    tell("check accumulators", 0, None)
-    notes = (*_version_notes(target), *forced(placement), *(() if recipe.outputs else head_notes(source)), *headroom(program, target, kept.samples))
-    return Quantized(canonical, net, placement, formats, program, target, recipe, kept.samples[0], notes)
+    return _Calibrated(stats, kept.samples)
+
+
+def _from_ranges(
+    model: ir.Model,
+    net: Network,
+    widths: Mapping[str, int],
+    ranges: Mapping[str, tuple[float, float]],
+    recipe: Recipe,
+    target: Target,
+) -> _Calibrated:
+    """The ranges that the model brings; values without one are seen on noise that fills the ranges of the inputs."""
+    from tinsmith.algorithms.scales import observed_values, unmeasured
+    from tinsmith.calibrate.assumed import derived, from_ranges, noise, widened
+    from tinsmith.calibrate.exponents import method_named
+    from tinsmith.calibrate.inputs import input_specs
+    from tinsmith.calibrate.observe import observe
+
+    if not ranges:
+        raise DataError(
+            "the model brings no ranges of its own (it is not a quantized model).",
+            subject="calibration data",
+            hint="Give calibration data: a few dozen samples (data=…, --data PATH).",
+        )
+    samples = noise(input_specs(model), ranges)
+    values, observed_widths = observed_values(net, widths, target)
+    known = derived(ranges, net)
+    found = {name: known[name] for name in values if name in known}
+    missing = unmeasured(net, widths, target, found.keys())
+    notes = ["no calibration data: formats follow the ranges that the model brings."]
+    if missing:
+        seen = observe(model, missing, samples, rounding=target.rounding, bits=observed_widths)
+        found |= widened(seen, net)
+        names = ", ".join(map(repr, missing[:5])) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+        notes.append(f"the model has no range for {names}: estimated on noise. Calibration data would tell.")
+    histograms = method_named(recipe.calibration).histograms
+    stats = from_ranges(found, net, target.rounding, observed_widths, histograms=histograms)
+    return _Calibrated(stats, samples[:CHECKED_SAMPLES], tuple(notes))
 
 
 class _First:
