@@ -1,4 +1,4 @@
-"""Pages that the code itself writes before each build: commands, chips, operators. They land in `docs/generated/`."""
+"""Pages that the code itself writes before each build: commands, chips. They land in `docs/generated/`."""
 
 from __future__ import annotations
 
@@ -49,26 +49,7 @@ def targets_page() -> str:
     return "\n".join([*lines, "", f"The arithmetic is that of ESP-DL {CURRENT}, by default.", ""])
 
 
-def operators_page() -> str:
-    """Every operator with its widths and its limits; a limit's text is what a user reads when it is broken."""
-    from tinsmith.ops import operators
-
-    widths = ("int8", "int16", "float32")
-    lines = ["# Operators", "", f"| operator | {' | '.join(widths)} | limits |", "|---|---|---|---|---|"]
-    for name, operator in operators().items():
-        has = [("yes" if width in operator.types else "") for width in widths]
-        limits = [constraint.message for constraint in operator.constraints]
-        if not operator.importable:
-            limits.append("Exists in files only; tinsmith writes it where it is needed.")
-        lines.append(f"| {name} | {' | '.join(has)} | {'<br>'.join(map(_cell, limits))} |")
-    return "\n".join([*lines, ""])
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*")
-
-
-PAGES = {"commands.md": commands_page, "targets.md": targets_page, "operators.md": operators_page}
+PAGES = {"commands.md": commands_page, "targets.md": targets_page}
 
 
 def write_pages(app: Sphinx) -> None:
