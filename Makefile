@@ -20,10 +20,10 @@ TESTED := $(VENV)/.with-$(subst $(comma),-,$(EXTRAS))
 OUTPUT := output
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full test-lowest lint format bench accuracy docs clean
+.PHONY: help demo test test-full test-lowest lint format bench accuracy docs supported-operators clean
 
 help:  ## this list
-	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(VENV)/.created:
 	@test -n "$(PYTHON)" || { echo "No Python >= 3.11 found. Name one: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
@@ -80,6 +80,10 @@ accuracy: $(TESTED)  ## float and on-chip accuracy of five networks: make accura
 docs: $(VENV)/.with-docs  ## the manual, in docs/_build/html
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
 	@echo "The manual is in $(CURDIR)/docs/_build/html/index.html"
+
+supported-operators: $(TESTED)  ## rewrite docs/supported-operators.md from the code
+	$(BIN)/tinsmith ops --markdown > docs/supported-operators.md.part
+	mv docs/supported-operators.md.part docs/supported-operators.md
 
 clean:  ## remove what the other targets made, the environments included
 	rm -rf .venv .venv-lowest build dist $(OUTPUT) docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

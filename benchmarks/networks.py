@@ -91,6 +91,23 @@ def efficientnet_lite0(root: Path, most: int | None = None) -> Case:
     return _imagenet(root, "efficientnet_lite0", lambda rgb: (rgb - np.float32(127)) / np.float32(128), most)
 
 
+def mnist_lstm(root: Path, most: int | None = None) -> Case:
+    """Handwritten digits, an LSTM that reads their rows one by one."""
+    data = np.load(root / "mnist_2000.npz")
+    x, y = (data[name] for name in data.files[:2])
+    return _last_calibrate("mnist_lstm", root / "models/mnist_lstm.onnx", x.astype(np.float32) / 255, y, most)
+
+
+def fsdd_gru(root: Path, most: int | None = None) -> Case:
+    """Spoken digits as log-mel spectrograms, one GRU."""
+    return _spoken_digits(root, "fsdd_gru", most)
+
+
+def fsdd_transformer(root: Path, most: int | None = None) -> Case:
+    """Spoken digits as log-mel spectrograms, a transformer encoder."""
+    return _spoken_digits(root, "fsdd_transformer", most)
+
+
 CASES: dict[str, Load] = {
     "signdigits": signdigits,
     "resnet8": resnet8,
@@ -98,6 +115,9 @@ CASES: dict[str, Load] = {
     "vww": vww,
     "mobilenetv2": mobilenetv2,
     "efficientnet_lite0": efficientnet_lite0,
+    "mnist_lstm": mnist_lstm,
+    "fsdd_gru": fsdd_gru,
+    "fsdd_transformer": fsdd_transformer,
 }
 
 
@@ -127,6 +147,13 @@ def _last_calibrate(name: str, model: Path, x: Array, y: Array, most: int | None
     classes = labels.argmax(axis=1) if labels.shape[1] > 1 else labels[:, 0]
     held = slice(0, len(x) - CALIBRATION if most is None else min(most, len(x) - CALIBRATION))
     return Case(name, model, np.ascontiguousarray(x[-CALIBRATION:]), x[held], classes[held].astype(int))
+
+
+def _spoken_digits(root: Path, name: str, most: int | None) -> Case:
+    data = np.load(root / "fsdd_logmel32.npz")
+    x, held = data["X"].astype(np.float32), data["test"].astype(bool)
+    calibration = x[np.flatnonzero(~held)[-CALIBRATION:]]
+    return Case(name, root / f"models/{name}.onnx", calibration, x[held][:most], data["y"][held][:most].astype(int))
 
 
 def _imagenet(root: Path, name: str, scale: Scale, most: int | None) -> Case:

@@ -56,6 +56,24 @@ def chain() -> Network:
     return network(nodes, ["y"])
 
 
+def test_an_operator_of_a_younger_esp_dl_is_refused_with_the_version() -> None:
+    two = constant("two", np.float32(2).reshape(()))
+    power = network([node("Pow", "power", "x", "y", two)], ["y"])
+    assert precisions(place(power, find("esp32s3", "3.2.4"))) == {"power": "int8"}
+    with pytest.raises(
+        UnsupportedError, match=r"Pow 'power': Pow needs ESP-DL ≥ 3\.2\.4; the target speaks 3\.2\.0: update ESP-DL"
+    ):
+        place(power, find("esp32s3", "3.2.0"))
+
+
+def test_float_data_movers_follow_what_the_version_has() -> None:
+    axes = Operand("axes", (1,), np.dtype(np.int64), np.array([1], np.int64))
+    nodes = [node("Softmax", "softmax", "x", "a", axis=1), node("ReduceMax", "largest", "a", "y", axes)]
+    found = network(nodes, ["y"])
+    assert place(found, S3)["largest"].precision == "float32"
+    assert place(found, find("esp32s3", "3.2.4"))["largest"].precision == "int8"
+
+
 def precisions(found: dict[str, Decision]) -> dict[str, str]:
     return {name: decision.precision for name, decision in found.items()}
 

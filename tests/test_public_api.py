@@ -38,7 +38,7 @@ def test_a_name_keeps_its_meaning_when_rooms_of_the_same_name_are_loaded(name: s
     script = (
         "import tinsmith, types\n"
         f"first = tinsmith.{name}\n"
-        "import tinsmith.simulator.run, tinsmith.pipeline, tinsmith.espdl\n"
+        "import tinsmith.simulator.run, tinsmith.pipeline, tinsmith.espdl, tinsmith.verdict.deciding\n"
         f"assert tinsmith.{name} is first and not isinstance(first, types.ModuleType), tinsmith.{name}\n"
         f"from tinsmith import {name} as again\n"
         "assert again is first, again\n"

@@ -130,7 +130,7 @@ def test_an_unknown_key_suggests_the_closest(tmp_path: Path) -> None:
 
 
 def test_an_unknown_key_close_to_nothing_lists_all() -> None:
-    with pytest.raises(RecipeError, match=r"no option 'zzz'\. Options: target, bits, int16"):
+    with pytest.raises(RecipeError, match=r"no option 'zzz'\. Options: target, esp_dl, bits, int16"):
         Recipe.of(zzz=1)
 
 

@@ -1,4 +1,4 @@
-"""Pages that the code itself writes before each build: commands, chips, operators. They land in `docs/generated/`."""
+"""Pages that the code itself writes before each build: commands, chips. They land in `docs/generated/`."""
 
 from __future__ import annotations
 
@@ -31,45 +31,25 @@ def _help(command: click.Command, context: click.Context) -> str:
 
 def targets_page() -> str:
     """What differs between the chips."""
-    from tinsmith.targets import TARGETS
+    from tinsmith.targets import CURRENT, TARGETS
 
     lines = [
         "# Chips",
         "",
-        "| target | family | rounding | weights | int8 accumulator | bias bits, int8 / int16 |",
-        "|---|---|---|---|---|---|",
+        "| target | family | rounding | weights | int8 accumulator | bias bits, int8 / int16 | ESP-DL |",
+        "|---|---|---|---|---|---|---|",
     ]
     for target in TARGETS.values():
         vector = target.linear[8].vector
         lane = f"{vector.bits} bit" + ("" if vector.saturation.value == "never" else ", saturating")
         weights = "per channel" if target.per_channel else "per tensor"
         bias = f"{target.linear[8].bias_bits} / {target.linear[16].bias_bits}"
-        row = (f"`{target.name}`", target.family, target.rounding.value, weights, lane, bias)
+        row = (f"`{target.name}`", target.family, target.rounding.value, weights, lane, bias, f"≥ {target.since}")
         lines.append(f"| {' | '.join(row)} |")
-    runtimes = sorted({target.esp_dl for target in TARGETS.values()})
-    return "\n".join([*lines, "", f"The numerics are those of ESP-DL {', '.join(runtimes)}.", ""])
+    return "\n".join([*lines, "", f"The arithmetic is that of ESP-DL {CURRENT}, by default.", ""])
 
 
-def operators_page() -> str:
-    """Every operator with its widths and its limits; a limit's text is what a user reads when it is broken."""
-    from tinsmith.ops import operators
-
-    widths = ("int8", "int16", "float32")
-    lines = ["# Operators", "", f"| operator | {' | '.join(widths)} | limits |", "|---|---|---|---|---|"]
-    for name, operator in operators().items():
-        has = [("yes" if width in operator.types else "") for width in widths]
-        limits = [constraint.message for constraint in operator.constraints]
-        if not operator.importable:
-            limits.append("Exists in files only; tinsmith writes it where it is needed.")
-        lines.append(f"| {name} | {' | '.join(has)} | {'<br>'.join(map(_cell, limits))} |")
-    return "\n".join([*lines, ""])
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*")
-
-
-PAGES = {"commands.md": commands_page, "targets.md": targets_page, "operators.md": operators_page}
+PAGES = {"commands.md": commands_page, "targets.md": targets_page}
 
 
 def write_pages(app: Sphinx) -> None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from tinsmith.report.evaluate import evaluate
     from tinsmith.simulator.run import Simulator, dequantize, simulate
     from tinsmith.simulator.twin import save_twin
+    from tinsmith.verdict.deciding import check
+    from tinsmith.verdict.result import Verdict
 
 __version__ = "0.1.0"
 
@@ -24,6 +26,8 @@ _HOMES = {
     "Recipe": "tinsmith.recipe",
     "Simulator": "tinsmith.simulator.run",
     "TinsmithError": "tinsmith.errors",
+    "Verdict": "tinsmith.verdict.result",
+    "check": "tinsmith.verdict.deciding",
     "dequantize": "tinsmith.simulator.run",
     "evaluate": "tinsmith.report.evaluate",
     "quantize": "tinsmith.pipeline",
@@ -39,7 +43,9 @@ __all__ = [
     "Recipe",
     "Simulator",
     "TinsmithError",
+    "Verdict",
     "__version__",
+    "check",
     "dequantize",
     "evaluate",
     "quantize",

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinsmith.errors import ProgramError
+from tinsmith.errors import DataError, ProgramError
 from tinsmith.program import Array, Program
 from tinsmith.quantized import Quantized
 from tinsmith.recipe import Recipe
-from tinsmith.targets import Target, find
+from tinsmith.targets import Target, caveat, find
 
 if TYPE_CHECKING:
+    import onnx_ir as ir
+
     from tinsmith.calibrate.sources import DataSource
+    from tinsmith.calibrate.stats import Stats
     from tinsmith.lower.lowerer import Lowered
+    from tinsmith.ops.floatnode import Network
 
 Progress = Callable[[str, int, int | None], None]
 """Called with the stage's name, how far it is, and how far it goes (None: unknown)."""
@@ -23,19 +27,19 @@ Progress = Callable[[str, int, int | None], None]
 CHECKED_SAMPLES = 4
 """Calibration samples on which accumulators that saturate are watched; also the most samples kept in memory."""
 SEMANTICS_VERSION = "1"
-OLDEST_ESP_DL = "3.3.1"
 
 
 def quantize(
     model: Any,
-    data: Any,
+    data: Any = None,
     target: str | Target | None = None,
     *,
+    esp_dl: str | None = None,
     bits: int | None = None,
     int16: Sequence[str] | None = None,
     calibration: str | None = None,
     input_shapes: Mapping[str, Sequence[int]] | None = None,
-    outputs: Sequence[str] | None = None,
+    outputs: Sequence[str] | str | None = None,
     samples: int | None = None,
     mean: Sequence[float] | float | None = None,
     std: Sequence[float] | float | None = None,
@@ -50,13 +54,16 @@ def quantize(
     Args:
         model: A path to an ONNX file, an `onnx.ModelProto` or an onnx-ir model. Never modified.
         data: Calibration data: `.npy`, `.npz` or a folder of images by path, arrays, or any iterable of samples or
-            batches; see `tinsmith.calibrate`.
+            batches; see `tinsmith.calibrate`. None for a model that is quantized already (QuantizeLinear,
+            DequantizeLinear, QLinearConv…): the formats follow the ranges it brings. With data, its values count as
+            saturated at those ranges, and the data decide within them.
         target: The chip; `esp32s3` where neither this nor the recipe says so.
+        esp_dl: The version of ESP-DL in the firmware, such as `3.3.9`, which is the default.
         bits: 8 (default) or 16.
         int16: Regular expressions of layer names that run in int16.
         calibration: `mse` (default), `minmax`, `percentile` or `kl`.
         input_shapes: Shapes of inputs with open dimensions.
-        outputs: Cut the model at these values.
+        outputs: Cut the model at these values; `auto` before the heads of detectors (`tinsmith.graph.head`).
         samples: Use at most so many samples.
         mean: For folders of images, as the next four: see `tinsmith.recipe.Preprocessing`.
         std: Likewise.
@@ -81,26 +88,25 @@ def quantize(
     pictures.update({key: value for key, value in given.items() if value is not None})
     chosen = base.changed(
         target=target.name if isinstance(target, Target) else target,
+        esp_dl=str(target.esp_dl) if esp_dl is None and isinstance(target, Target) else esp_dl,
         bits=bits,
         int16=None if int16 is None else tuple([int16] if isinstance(int16, str) else int16),
         calibration=calibration,
         input_shapes=None if input_shapes is None else {k: tuple(v) for k, v in input_shapes.items()},
-        outputs=None if outputs is None else tuple(outputs),
+        outputs=None if outputs is None else tuple([outputs] if isinstance(outputs, str) else outputs),
         samples=samples,
         preprocessing=pictures,
     )
-    return run(model, data, chosen, target if isinstance(target, Target) else find(chosen.target), progress)
+    chip = find(target if isinstance(target, Target) else chosen.target, chosen.esp_dl)
+    return run(model, data, chosen, chip, progress)
 
 
 def run(model: Any, data: Any, recipe: Recipe, target: Target, progress: Progress | None = None) -> Quantized:
     """Run all stages with the choices of ``recipe``."""
     from tinsmith import importers
-    from tinsmith.algorithms.scales import choose_formats, observed_values
-    from tinsmith.calibrate.exponents import method_named
-    from tinsmith.calibrate.inputs import input_specs
-    from tinsmith.calibrate.observe import observe
-    from tinsmith.calibrate.sources import open_data
+    from tinsmith.algorithms.scales import choose_formats
     from tinsmith.graph.canonical import canonicalize
+    from tinsmith.graph.head import head_notes
     from tinsmith.graph.network import network
     from tinsmith.lower import lower
     from tinsmith.placement import forced, place
@@ -108,16 +114,61 @@ def run(model: Any, data: Any, recipe: Recipe, target: Target, progress: Progres
 
     tell: Progress = progress if progress is not None else lambda stage, done, total: None
     tell("read the model", 0, None)
-    canonical = canonicalize(
-        importers.load(model), input_shapes=recipe.input_shapes or None, outputs=recipe.outputs or None
-    )
+    source = importers.load(model)
+    canonical = canonicalize(source, input_shapes=recipe.input_shapes or None, outputs=recipe.outputs or None)
     net = network(canonical)
     placement = place(net, target, bits=recipe.bits, int16=recipe.int16)
     widths = {name: decision.bits for name, decision in placement.items()}
+    seen = _calibrated(canonical, net, widths, data, recipe, target, tell)
+    tell("choose formats", 0, None)
+    formats = choose_formats(net, widths, seen.stats, target, recipe.calibration, recipe.percentile)
+    tell("lower", 0, None)
+    program = finish(lower(net, formats, widths, target), recipe, target, seen.stats.digest)
+    refuse_illegal(program, target)
+    tell("check accumulators", 0, None)
+    notes = (
+        *_version_notes(target),
+        *forced(placement),
+        *(() if recipe.outputs else head_notes(source)),
+        *seen.notes,
+        *headroom(program, target, seen.samples),
+    )
+    return Quantized(canonical, net, placement, formats, program, target, recipe, seen.samples[0], notes)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Calibrated:
+    """What is known about the values, the first samples, and what to tell about where it comes from."""
+
+    stats: Stats
+    samples: Sequence[Mapping[str, Array]]
+    notes: tuple[str, ...] = ()
+
+
+def _calibrated(
+    model: ir.Model,
+    net: Network,
+    widths: Mapping[str, int],
+    data: Any,
+    recipe: Recipe,
+    target: Target,
+    tell: Progress,
+) -> _Calibrated:
+    """Observes the values on the data, or takes the model's own ranges where there are none."""
+    from tinsmith.algorithms.scales import observed_values
+    from tinsmith.calibrate.exponents import method_named
+    from tinsmith.calibrate.inputs import input_specs
+    from tinsmith.calibrate.observe import observe
+    from tinsmith.calibrate.sources import open_data
+    from tinsmith.graph.ranges import ranges_of
+
+    ranges = ranges_of(model)
+    if data is None:
+        return _from_ranges(model, net, widths, ranges, recipe, target)
     pictures = recipe.preprocessing
     source = open_data(
         data,
-        input_specs(canonical),
+        input_specs(model),
         mean=pictures.mean or None,
         std=pictures.std or None,
         size=pictures.size,
@@ -127,23 +178,55 @@ def run(model: Any, data: Any, recipe: Recipe, target: Target, progress: Progres
     )
     kept = _First(source, CHECKED_SAMPLES)
     values, observed_widths = observed_values(net, widths, target)
+    inputs = {operand.name for operand in net.inputs}
     stats = observe(
-        canonical,
+        model,
         values,
         kept,
         rounding=target.rounding,
         bits=observed_widths,
         progress=lambda done, total: tell("calibrate", done, total),
         histograms=method_named(recipe.calibration).histograms,
+        limits={name: limits for name, limits in ranges.items() if name not in inputs},
     )
-    tell("choose formats", 0, None)
-    formats = choose_formats(net, widths, stats, target, recipe.calibration, recipe.percentile)
-    tell("lower", 0, None)
-    program = finish(lower(net, formats, widths, target), recipe, target, stats.digest)
-    refuse_illegal(program, target)
-    tell("check accumulators", 0, None)
-    notes = (*forced(placement), *headroom(program, target, kept.samples))
-    return Quantized(canonical, net, placement, formats, program, target, recipe, kept.samples[0], notes)
+    return _Calibrated(stats, kept.samples)
+
+
+def _from_ranges(
+    model: ir.Model,
+    net: Network,
+    widths: Mapping[str, int],
+    ranges: Mapping[str, tuple[float, float]],
+    recipe: Recipe,
+    target: Target,
+) -> _Calibrated:
+    """The ranges that the model brings; values without one are seen on noise that fills the ranges of the inputs."""
+    from tinsmith.algorithms.scales import observed_values, unmeasured
+    from tinsmith.calibrate.assumed import derived, from_ranges, noise, widened
+    from tinsmith.calibrate.exponents import method_named
+    from tinsmith.calibrate.inputs import input_specs
+    from tinsmith.calibrate.observe import observe
+
+    if not ranges:
+        raise DataError(
+            "the model brings no ranges of its own (it is not a quantized model).",
+            subject="calibration data",
+            hint="Give calibration data: a few dozen samples (data=…, --data PATH).",
+        )
+    samples = noise(input_specs(model), ranges)
+    values, observed_widths = observed_values(net, widths, target)
+    known = derived(ranges, net)
+    found = {name: known[name] for name in values if name in known}
+    missing = unmeasured(net, widths, target, found.keys())
+    notes = ["no calibration data: formats follow the ranges that the model brings."]
+    if missing:
+        seen = observe(model, missing, samples, rounding=target.rounding, bits=observed_widths)
+        found |= widened(seen, net)
+        names = ", ".join(map(repr, missing[:5])) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+        notes.append(f"the model has no range for {names}: estimated on noise. Calibration data would tell.")
+    histograms = method_named(recipe.calibration).histograms
+    stats = from_ranges(found, net, target.rounding, observed_widths, histograms=histograms)
+    return _Calibrated(stats, samples[:CHECKED_SAMPLES], tuple(notes))
 
 
 class _First:
@@ -166,6 +249,7 @@ def finish(lowered: Lowered, recipe: Recipe, target: Target, calibration_digest:
     """The program with its producer and metadata."""
     from tinsmith import __version__
     from tinsmith.simulator.inputs import LAYOUTS_KEY, Original, layouts_text
+    from tinsmith.simulator.legality import needed_version
 
     program = lowered.program
     originals = {}
@@ -179,7 +263,7 @@ def finish(lowered: Lowered, recipe: Recipe, target: Target, calibration_digest:
         "recipe_sha256": recipe.digest(),
         "calibration_sha256": calibration_digest,
         "semantics": SEMANTICS_VERSION,
-        "esp_dl": f">={OLDEST_ESP_DL}",
+        "esp_dl": f">={needed_version(program, target)}",
         LAYOUTS_KEY: layouts_text(originals),
     }
     return replace(program, metadata=metadata, producer_name="tinsmith", producer_version=__version__)
@@ -196,6 +280,11 @@ def refuse_illegal(program: Program, target: Target) -> None:
     broken = violations(program, target)
     if broken:
         raise ProgramError("\n  ".join([f"{target.name} would not run it:", *broken]), subject="program")
+
+
+def _version_notes(target: Target) -> tuple[str, ...]:
+    note = caveat(target)
+    return () if note is None else (note,)
 
 
 def _extents(value: int | Sequence[int] | None) -> int | tuple[int, ...] | None:

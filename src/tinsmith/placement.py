@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from tinsmith.errors import RecipeError, UnsupportedError
@@ -13,7 +13,7 @@ from tinsmith.ops.base import Operator, Precision
 from tinsmith.ops.floatnode import FloatNode, Network, readers
 from tinsmith.ops.ports import Kind
 from tinsmith.ops.steps import activations_after_linear
-from tinsmith.targets import Target
+from tinsmith.targets import Target, lacking
 
 BITS: dict[Precision, int] = {"int8": 8, "int16": 16, "float32": 32}
 
@@ -58,10 +58,71 @@ def place(network: Network, target: Target, *, bits: int = 8, int16: Sequence[st
         UnsupportedError: Nodes that the runtime lacks or would compute wrongly; all of them, with reasons.
         RecipeError: A pattern is no regular expression or matches no node; `bits` is neither 8 nor 16.
     """
+    chosen = _choices(network, bits, int16)
+    problems = refusals(network, target)
+    if problems:
+        count = f"{len(problems)} nodes" if len(problems) > 1 else "one node"
+        lines = [f"{node.subject}: {reason}" for node in network.nodes for reason in problems.get(node.name, ())]
+        raise UnsupportedError("\n  ".join([f"{count} cannot run on {target.name}:", *lines]), subject="model")
+    return _decisions(network, target, bits, chosen)
+
+
+def refusals(network: Network, target: Target) -> dict[str, tuple[str, ...]]:
+    """The nodes that the runtime lacks or would compute wrongly, by name, each with its reasons."""
+    found: dict[str, tuple[str, ...]] = {}
+    for node in network.nodes:
+        operator = operators().get(node.op_type)
+        if operator is None or not operator.importable:
+            found[node.name] = ("the runtime has no such operator.",)
+        else:
+            broken = tuple(limit.message for limit in operator.constraints if not limit.check(node, target))
+            absent = lacking(node.op_type, operator.since, target.esp_dl)
+            reasons = broken if absent is None else (absent, *broken)
+            found.update({node.name: reasons} if reasons else {})
+    return found
+
+
+def place_rest(
+    network: Network, target: Target, refused: Container[str], *, bits: int = 8, int16: Sequence[str] = ()
+) -> dict[str, Decision]:
+    """Decide the precision of every node that is not refused: `place` for reports.
+
+    Args:
+        network: The canonical float network.
+        target: The chip.
+        refused: Names of the nodes to leave out.
+        bits: As for `place`.
+        int16: As for `place`; patterns may name refused nodes.
+
+    Raises:
+        RecipeError: As `place`.
+    """
+    chosen = _choices(network, bits, int16)
+    return _decisions(without(network, refused), target, bits, chosen)
+
+
+def without(network: Network, names: Container[str]) -> Network:
+    """The network less some nodes: what they computed comes in as inputs, what they read goes out as outputs."""
+    nodes = tuple(node for node in network.nodes if node.name not in names)
+    if len(nodes) == len(network.nodes):
+        return network
+    dropped = [node for node in network.nodes if node.name in names]
+    made = {operand.name for node in nodes for operand in node.outputs}
+    read = {operand.name for node in nodes for operand in node.inputs if operand is not None}
+    sources = (*network.inputs, *(operand for node in dropped for operand in node.outputs))
+    ends = (*network.outputs, *(operand for node in dropped for operand in node.inputs if operand is not None))
+    outputs = {operand.name: operand for operand in ends if operand.name in made}
+    inputs = tuple(operand for operand in sources if operand.name in read)
+    return Network(nodes, inputs, tuple(outputs.values()), network.name)
+
+
+def _choices(network: Network, bits: int, int16: Sequence[str]) -> dict[str, str]:
     if bits not in (8, 16):
         raise RecipeError(f"{bits} bits are not available.", subject="bits", hint="The chips compute in 8 or 16 bits.")
-    chosen = _matches(network, int16)
-    _refuse(network, target)
+    return _matches(network, int16)
+
+
+def _decisions(network: Network, target: Target, bits: int, chosen: dict[str, str]) -> dict[str, Decision]:
     default = Decision("int8" if bits == 8 else "int16", "default")
     absorbed = {activation.name: name for name, activation in activations_after_linear(network).items()}
     for activation, name in absorbed.items():
@@ -86,7 +147,7 @@ def place(network: Network, target: Target, *, bits: int = 8, int16: Sequence[st
             behind = [reader.name for output in node.outputs for reader in reading.get(output.name, ())]
             only_chosen = behind and all(name in chosen for name in behind)
             decision = Decision("int16", "moves what only int16 nodes read") if only_chosen else default
-        decisions[node.name] = _supported(decision, operator, node)
+        decisions[node.name] = _supported(decision, operator, node, target)
     return decisions
 
 
@@ -103,16 +164,17 @@ def _moved(operator: Operator, source: FloatNode, target: Target, decisions: Map
     """Data movers follow the node whose results they move."""
     found = decisions[source.name].precision
     gives_float = operators()[source.op_type].ports(source, target).outputs[0].kind is Kind.FLOAT
-    if (found == "float32" or gives_float) and "float32" in operator.types:
+    if (found == "float32" or gives_float) and "float32" in operator.available(target):
         return Decision("float32", f"its input is the float output of {source.name!r}")
     return Decision(found, f"moves what {source.name!r} computes")
 
 
-def _supported(decision: Decision, operator: Operator, node: FloatNode) -> Decision:
-    if decision.precision in operator.types:
+def _supported(decision: Decision, operator: Operator, node: FloatNode, target: Target) -> Decision:
+    available = operator.available(target)
+    if decision.precision in available:
         return decision
     for other in ("int8", "int16", "float32"):
-        if other in operator.types:
+        if other in available:
             return Decision(other, f"the runtime has no {decision.precision} {node.op_type}", forced=True)
     raise UnsupportedError("has no precision at all.", subject=node.subject)
 
@@ -132,19 +194,3 @@ def _matches(network: Network, patterns: Sequence[str]) -> dict[str, str]:
             raise RecipeError(f"{pattern!r} matches no node.", subject="int16", hint=hint)
         found.update((name, pattern) for name in matching)
     return found
-
-
-def _refuse(network: Network, target: Target) -> None:
-    problems: dict[str, list[str]] = {}
-    for node in network.nodes:
-        operator = operators().get(node.op_type)
-        if operator is None or not operator.importable:
-            reasons = ["the runtime has no such operator."]
-        else:
-            reasons = [limit.message for limit in operator.constraints if not limit.check(node, target)]
-        if reasons:
-            problems[node.name] = [f"{node.subject}: {reason}" for reason in reasons]
-    if problems:
-        count = f"{len(problems)} nodes" if len(problems) > 1 else "one node"
-        lines = [line for lines in problems.values() for line in lines]
-        raise UnsupportedError("\n  ".join([f"{count} cannot run on {target.name}:", *lines]), subject="model")

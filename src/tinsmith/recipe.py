@@ -8,9 +8,19 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PlainValidator, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    ValidationError,
+)
 
 from tinsmith.errors import RecipeError
+from tinsmith.targets import CURRENT, Version
 
 Calibration = Literal["mse", "minmax", "percentile", "kl"]
 
@@ -28,6 +38,14 @@ def _extents(value: Any) -> int | tuple[int, int]:
     return (parts[0], parts[1]) if len(parts) == 2 else int(parts[0])
 
 
+def _version(text: str) -> str:
+    """One spelling of each version."""
+    try:
+        return str(Version.of(text))
+    except RecipeError as error:
+        raise ValueError(f"{error.reason} {error.hint}".rstrip(". ")) from error
+
+
 def _as_is(value: Any) -> Any:
     return value
 
@@ -37,6 +55,7 @@ _Extent = Annotated[int, Field(gt=0)]
 _Numbers = Annotated[tuple[float, ...], Field(strict=False), BeforeValidator(_several)]
 _Names = Annotated[tuple[str, ...], Field(strict=False)]
 _Shape = Annotated[tuple[_Extent, ...], Field(strict=False)]
+_EspDl = Annotated[str, AfterValidator(_version)]
 _Size = Annotated[int | tuple[int, int], PlainValidator(_extents), PlainSerializer(_as_is, return_type=Any)]
 
 
@@ -69,6 +88,7 @@ class Recipe(_Strict):
 
     Attributes:
         target: The chip, as `tinsmith targets` lists them.
+        esp_dl: The version of ESP-DL in the firmware, such as ``3.3.9``.
         bits: 8 or 16, for layers nothing else is said about.
         int16: Regular expressions; layers whose name one matches run in int16.
         calibration: How activations' exponents are chosen: ``mse`` (least squared error with the chip's rounding),
@@ -76,11 +96,12 @@ class Recipe(_Strict):
         percentile: Share of magnitudes kept, in percent, for ``percentile``.
         samples: Use at most so many calibration samples; all by default.
         input_shapes: Shapes of inputs whose dimensions the model leaves open.
-        outputs: Cut the model at these values.
+        outputs: Cut the model at these values; the one name `auto`: before the heads of detectors.
         preprocessing: For folders of images.
     """
 
     target: str = "esp32s3"
+    esp_dl: _EspDl = str(CURRENT)
     bits: Literal[8, 16] = 8
     int16: _Names = ()
     calibration: Calibration = "mse"

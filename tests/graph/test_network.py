@@ -54,8 +54,9 @@ def test_attributes_are_plain() -> None:
     nodes.insert(1, node("LeakyRelu", "h", "l", alpha=0.25))
     nodes[2].input[0] = "l"
     net = network(canonicalize(load(model(nodes, {"x": (1, 3)}, "y"))))
-    assert [dict(step.attributes) for step in net.nodes] == [{}, {"alpha": 0.25}, {"to": 7}, {"to": 1}]
-    assert net.nodes[2].outputs[0].dtype == np.int64
+    (function,) = net.nodes
+    assert [dict(step.attributes) for step in function.body] == [{}, {"alpha": 0.25}, {"to": 7}, {"to": 1}]
+    assert function.body[2].outputs[0].dtype == np.int64
 
 
 def test_real_constants_are_not_copied() -> None:

@@ -16,7 +16,7 @@ from tinsmith.ops import find
 from tinsmith.program import DType
 from tinsmith.quant.rounding import Rounding
 from tinsmith.simulator.interpreter import interpret
-from tinsmith.targets import Target
+from tinsmith.targets import Target, speaking
 
 
 @given(FAMILIES, st.sampled_from([1, 2, 8, 32, 256]), st.sampled_from(["LUT", "Gelu"]), st.integers(0, 2**32 - 1))
@@ -36,6 +36,48 @@ def test_int16_ties_go_up_or_to_the_even_entry() -> None:
     x = np.int16([-32768 + 16, -32768 + 48, -32768 + 80])
     assert OneNode("LUT", S3, DType.INT16).feed(x).table(table).run().tolist() == [1, 2, 3]
     assert OneNode("LUT", P4, DType.INT16).feed(x).table(table).run().tolist() == [0, 2, 2]
+
+
+@given(FAMILIES, st.sampled_from([1, 2, 8, 32, 256]), st.sampled_from(["LUT", "Gelu"]), st.integers(0, 2**32 - 1))
+def test_int16_was_interpolated_before_3_3_8(target: Target, step: int, op_type: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    table = whole((65536 // step + (step > 1),), 16, rng)
+    x = whole((1, 40, 5), 16, rng)
+    old = speaking(target, "3.3.6")
+    found = OneNode(op_type, old, DType.INT16, -8, {"int16_lut_step": step}).feed(x, -9).table(table).run()
+    entries = [*table.tolist(), 0]
+    for v, y in zip(x.ravel().tolist(), found.ravel().tolist(), strict=True):
+        i, rest = divmod(v + 32768, step)
+        assert y == entries[i] + math.trunc(Fraction(rest * (entries[i + 1] - entries[i]), step))
+
+
+def test_interpolation_truncates_towards_zero() -> None:
+    old, table = speaking(S3, "3.2.0"), np.zeros(2049, np.int16)
+    table[0:3] = 0, 3, 0
+    x = np.int16([-32768 + 11, -32768 + 31, -32768 + 32, -32768 + 43, -32768 + 53, -32768 + 54])
+    assert OneNode("LUT", old, DType.INT16).feed(x).table(table).run().tolist() == [1, 2, 3, 2, 2, 1]
+
+
+def test_int8_tables_and_full_ones_never_changed() -> None:
+    rng = np.random.default_rng(5)
+    for bits, dtype in ((8, DType.INT8), (16, DType.INT16)):
+        table, x = whole((1 << bits,), bits, rng), every(bits)
+        old, new = (OneNode("LUT", target, dtype).feed(x).table(table).run() for target in (speaking(P4, "3.2.0"), P4))
+        np.testing.assert_array_equal(old, new)
+
+
+@pytest.mark.parametrize("op_type", ["LUT", "Gelu"])
+def test_an_int16_table_must_be_stepped_through_evenly(op_type: str) -> None:
+    def broken(entries: int, exponent: int | None = None) -> list[str]:
+        table = np.zeros(entries, np.int16)
+        return OneNode(op_type, S3, DType.INT16).feed(every(16)).table(table, exponent).broken_rules()
+
+    assert [broken(entries) for entries in (257, 2049, 32769, 65536, 2)] == [[]] * 5
+    for entries in (256, 2048, 1000, 65535, 3000):
+        (reason,) = broken(entries)
+        assert reason.startswith(f"its table has {entries} entries, which the runtime does not step through evenly")
+    (reason,) = broken(257, exponent=3)
+    assert reason.startswith("its table has exponent (3,), its output (0,)")
 
 
 @pytest.mark.parametrize("op_type", ["LUT", "Gelu"])

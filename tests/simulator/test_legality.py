@@ -12,8 +12,8 @@ import tinsmith
 from tests.simulator.programs import node, program, value
 from tinsmith.errors import ProgramError
 from tinsmith.pipeline import refuse_illegal
-from tinsmith.program import Program
-from tinsmith.simulator.legality import violations
+from tinsmith.program import DType, Program
+from tinsmith.simulator.legality import needed_version, violations
 from tinsmith.targets import find
 
 S3 = find("esp32s3")
@@ -45,6 +45,30 @@ def test_each_broken_rule_is_named() -> None:
     assert first.startswith("Add 'A': the exponents [0, 0, 3]")
     assert second.startswith("Mul 'Y': it shifts right by -1 bits")
     assert violations(legal(), S3) == []
+
+
+def averaged() -> Program:
+    """An average of floats."""
+    nodes = [node("DequantizeLinear", "x", "a"), node("GlobalAveragePool", "a", "b", quant_type="F32")]
+    others = [value("a", (1, 2, 2, 4), 0, DType.FLOAT), value("b", (1, 1, 1, 4), 0, DType.FLOAT)]
+    return program(nodes, [value("x", (1, 2, 2, 4))], others, "b")
+
+
+def test_a_program_needs_the_youngest_thing_it_uses() -> None:
+    assert str(needed_version(legal(), S3)) == "3.2.0"
+    assert str(needed_version(legal(), find("esp32s31"))) == "3.3.3"
+    assert str(needed_version(averaged(), S3)) == "3.3.0"
+    assert str(needed_version(averaged(), find("esp32s31"))) == "3.3.3"
+
+
+def test_what_the_version_lacks_is_a_broken_rule() -> None:
+    assert violations(averaged(), S3) == []
+    assert violations(averaged(), find("esp32s3", "3.2.4")) == [
+        "GlobalAveragePool 'B': float32 GlobalAveragePool needs ESP-DL ≥ 3.3.0; the target speaks 3.2.4: "
+        "update ESP-DL in the firmware."
+    ]
+    with pytest.raises(ProgramError, match=r"esp32s3 would not run it:\n .*needs ESP-DL ≥ 3\.3\.0"):
+        refuse_illegal(averaged(), find("esp32s3", "3.2.0"))
 
 
 def test_a_program_is_warned_of_once() -> None:

@@ -65,7 +65,9 @@ def _info(operand: Operand) -> onnx.ValueInfoProto:
 def _node(node: FloatNode) -> onnx.NodeProto:
     names = ["" if operand is None else operand.name for operand in node.inputs]
     attributes = {key: _attribute(value) for key, value in node.attributes.items()}
-    return helper.make_node(node.op_type, names, [operand.name for operand in node.outputs], **attributes)
+    made = helper.make_node(node.op_type, names, [operand.name for operand in node.outputs])
+    made.attribute.extend(helper.make_attribute(key, value) for key, value in attributes.items())
+    return made
 
 
 def _attribute(value: FloatAttribute) -> FloatAttribute | onnx.TensorProto:

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +45,14 @@ def observed_values(network: Network, bits: Mapping[str, int], target: Target) -
     names += [border.value for border in groups.borders if border.group is None]
     widths = {*groups.bits.values(), *(border.bits for border in groups.borders)}
     return list(dict.fromkeys(names)), sorted(widths)
+
+
+def unmeasured(network: Network, bits: Mapping[str, int], target: Target, known: Set[str]) -> list[str]:
+    """The values that must be observed beside those already known: of groups none of whose values is."""
+    groups = group(network, bits, target)
+    names = [name for values in groups.measured.values() if not known & set(values) for name in values]
+    names += [border.value for border in groups.borders if border.group is None and border.value not in known]
+    return list(dict.fromkeys(names))
 
 
 def choose_formats(

@@ -46,18 +46,28 @@ class Weights:
         An accumulator that wraps must hold the bias and the largest sum of products together. One that saturates keeps
         a quarter of its range for the products.
         """
-        unit = target.linear[self.bits]
-        full = float(2 ** (unit.bias_bits - 1) - 1)
-        saturates = unit.vector.saturation is not Saturation.NEVER
         exponents = self.exponents.copy()
         while True:
-            bias = np.ldexp(self.bias, -(exponents + input_exponent)) + 0.5
-            # Rounding moves each weight by at most half a step.
-            products = np.ldexp(np.ldexp(self.sums, -exponents) + self.products / 2, self.bits - 1)
-            taken = np.where(self.bias > 0, bias * 4 / 3, 0.0) if saturates else bias + products
-            if not np.any(taken > full):
+            full = self._full(exponents, input_exponent, target)
+            if not np.any(full):
                 return exponents
-            exponents = np.where(taken > full, exponents + 1, exponents)
+            exponents = np.where(full, exponents + 1, exponents)
+
+    def hold(self, exponents: NDArray[np.int64], input_exponent: int, target: Target) -> bool:
+        """Whether the accumulator holds the bias at these exponents."""
+        return not np.any(self._full(exponents, input_exponent, target))
+
+    def _full(self, exponents: NDArray[np.int64], input_exponent: int, target: Target) -> NDArray[np.bool_]:
+        """Which accumulators have too little room, as `fitted` says."""
+        unit = target.linear[self.bits]
+        most = float(2 ** (unit.bias_bits - 1) - 1)
+        bias = np.ldexp(self.bias, -(exponents + input_exponent)) + 0.5
+        # Rounding moves each weight by at most half a step.
+        products = np.ldexp(np.ldexp(self.sums, -exponents) + self.products / 2, self.bits - 1)
+        saturates = unit.vector.saturation is not Saturation.NEVER
+        taken = np.where(self.bias > 0, bias * 4 / 3, 0.0) if saturates else bias + products
+        found: NDArray[np.bool_] = taken > most
+        return found
 
 
 def weights_of(node: FloatNode, ports: Ports, target: Target, bits: int) -> Weights | None:

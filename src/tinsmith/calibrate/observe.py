@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from operator import length_hint
 from typing import Any
 
+import numpy as np
 import onnx_ir as ir
 
 from tinsmith.calibrate.observer import ValueObserver
@@ -30,6 +31,7 @@ def observe(
     progress: Progress | None = None,
     histograms: bool = False,
     exact: bool = False,
+    limits: Mapping[str, tuple[float, float]] | None = None,
 ) -> Stats:
     """Run a float model over samples and observe the wanted values. Memory does not grow with the number of samples.
 
@@ -48,6 +50,7 @@ def observe(
         histograms: Also count magnitudes, for percentile and KL.
         exact: The definition: every element, quantized by ``rounding``, in float64. Slow; the quick form is tested
             against it.
+        limits: Ranges beyond which values count as saturated there: those that a quantized model brings.
 
     Returns:
         The observations of each value.
@@ -65,7 +68,8 @@ def observe(
     with Probe(model, names, threads) as probe, closing(probe.run_all(_checked(data, probe.inputs))) as runs:
         for sample, slot in runs:
             for name, observer in observers.items():
-                observer.update(slot.value(name))
+                array = slot.value(name)
+                observer.update(np.clip(array, *limits[name]) if limits and name in limits else array)
             _digest(digest, sample)
             done += 1
             if progress is not None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from tinsmith.cli.group import DIFFERENT
-from tinsmith.cli.options import common_options, existing_file, target_option, written_file
+from tinsmith.cli.options import common_options, esp_dl_option, existing_file, target_option, written_file
 
 
 @click.command("inspect")
@@ -42,15 +42,18 @@ def diff_command(first: Path, second: Path) -> None:
 @click.command("twin")
 @click.argument("file", type=existing_file)
 @target_option
+@esp_dl_option
 @click.option("-o", "--output", type=written_file, required=True, metavar="ONNX", help="The ONNX file to write.")
 @common_options
-def twin_command(file: Path, target: str | None, output: Path) -> None:
+def twin_command(file: Path, target: str | None, esp_dl: str | None, output: Path) -> None:
     """Write an ONNX model that computes what the chip computes.
 
     It takes and gives the original model's float tensors, so it can stand in for that model in any evaluation script.
     """
     from tinsmith.espdl import read
+    from tinsmith.simulator.run import target_of
     from tinsmith.simulator.twin import save_twin
 
-    path = save_twin(read(file), output, target)
+    program = read(file)
+    path = save_twin(program, output, target_of(program, target, esp_dl))
     click.echo(f"{path}  {path.stat().st_size:,} bytes")

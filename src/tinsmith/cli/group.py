@@ -15,6 +15,9 @@ from tinsmith.errors import TinsmithError
 DIFFERENT = 1
 """Exit code where a comparison found differences."""
 
+REFUSED = 1
+"""Exit code where a model does not deploy."""
+
 FAILED = 2
 """Exit code of errors, as click's own for wrong usage."""
 
@@ -58,9 +61,9 @@ traceback_option = click.option(
 )
 
 
-def say(kind: str, message: str, color: str) -> None:
-    """A message on stderr, its kind in front."""
-    click.echo(f"{click.style(f'{kind}:', fg=color, bold=True)} {message}", err=True)
+def say(kind: str, message: str, color: str, *, err: bool = True) -> None:
+    """A message on stderr (stdout where not ``err``), its kind in front."""
+    click.echo(f"{click.style(f'{kind}:', fg=color, bold=True)} {message}", err=err)
 
 
 @contextmanager

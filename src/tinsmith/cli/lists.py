@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from tinsmith.cli.options import common_options
+from tinsmith.cli.options import common_options, esp_dl_option
 
 
 @click.command("targets")
@@ -18,10 +18,17 @@ def targets_command() -> None:
 
 @click.command("ops")
 @click.option("--target", metavar="CHIP", default="esp32s3", show_default=True, help="The chip.")
+@esp_dl_option
+@click.option("--markdown", is_flag=True, help="Print the manual's page about all chips instead.")
 @common_options
-def ops_command(target: str) -> None:
+def ops_command(target: str, esp_dl: str | None, markdown: bool) -> None:
     """List the operators, their precisions and limits."""
+    if markdown:
+        from tinsmith.report.operators_page import operators_page
+
+        click.echo(operators_page(), nl=False)
+        return
     from tinsmith.report.terminal import console, operators_table
     from tinsmith.targets import find
 
-    console().print(operators_table(find(target)))
+    console().print(operators_table(find(target, esp_dl)))

@@ -12,6 +12,7 @@ from tinsmith.cli.options import (
     common_options,
     data_options,
     data_path,
+    esp_dl_option,
     existing_file,
     saturation_option,
     target_option,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 @click.argument("file", type=existing_file)
 @click.option("--input", "inputs", multiple=True, metavar="[NAME=]X.npy", help="An input; an .npz may hold several.")
 @target_option
+@esp_dl_option
 @click.option("-o", "--output", type=written_file, metavar="OUT.npz", help="Save the outputs.")
 @click.option("--save-all", type=written_folder, metavar="DIR", help="Save every tensor of the network, a .npy each.")
 @click.option("--dequantize", is_flag=True, help="Save real numbers in the model's layout, not integers.")
@@ -37,6 +39,7 @@ def run_command(
     file: Path,
     inputs: tuple[str, ...],
     target: str | None,
+    esp_dl: str | None,
     output: Path | None,
     save_all: Path | None,
     dequantize: bool,
@@ -53,14 +56,15 @@ def run_command(
     from tinsmith.espdl import read
     from tinsmith.report.terminal import console, tensors_table
     from tinsmith.simulator.run import dequantize as to_real
-    from tinsmith.simulator.run import simulate
+    from tinsmith.simulator.run import simulate, target_of
 
     program = read(file)
+    chip = target_of(program, target, esp_dl)
     given = read_inputs(program, inputs)
     found = simulate(
         program,
         given,
-        target,
+        chip,
         save_all is not None,
         not interpret,
         assume_no_saturation=assume_no_saturation,
@@ -101,10 +105,19 @@ def _compare(program: Program, outputs: dict[str, Array]) -> None:
 @click.option("--labels", metavar="PATH", help="Class indices: .npy, .npz[:KEY], or .csv with columns file, label.")
 @click.option("--float", "float_model", type=existing_file, metavar="MODEL", help="The float model, to compare with.")
 @target_option
+@esp_dl_option
 @data_options
 @saturation_option
 @common_options
-def eval_command(file: Path, data: str, labels: str | None, float_model: Path | None, **options: Any) -> None:
+def eval_command(
+    file: Path,
+    data: str,
+    labels: str | None,
+    float_model: Path | None,
+    target: str | None,
+    esp_dl: str | None,
+    **options: Any,
+) -> None:
     """Measure accuracy, and closeness to the float model.
 
     Accuracy needs --labels; agreement, SNR and cosine of each output need --float.
@@ -113,13 +126,17 @@ def eval_command(file: Path, data: str, labels: str | None, float_model: Path | 
     from tinsmith.espdl import read
     from tinsmith.report.evaluate import evaluate
     from tinsmith.report.terminal import console, evaluation_tables
+    from tinsmith.simulator.run import target_of
 
+    program = read(file)
+    chip = target_of(program, target, esp_dl)
     with stages() as tell:
         found = evaluate(
-            read(file),
+            program,
             data,
             labels,
             float_model,
+            chip,
             progress=lambda done, total: tell("evaluate", done, total),
             **options,
         )

@@ -58,6 +58,16 @@ def names(text: str) -> tuple[str, ...]:
     return found
 
 
+def by_name(shapes: tuple[tuple[str, tuple[int, ...]], ...]) -> dict[str, tuple[int, ...]]:
+    """Shapes by the name of their input, each given once."""
+    found: dict[str, tuple[int, ...]] = {}
+    for name, dims in shapes:
+        if name in found:
+            raise click.BadParameter(f"the shape of {name!r} is given twice.", param_hint="--input-shape")
+        found[name] = dims
+    return found
+
+
 _COMMON: tuple[Callable[[Any], Any], ...] = (traceback_option,)
 _PICTURES: tuple[Callable[[Any], Any], ...] = (
     click.option("--samples", type=click.IntRange(min=1), metavar="N", help="Use at most N samples."),
@@ -77,7 +87,33 @@ _PICTURES: tuple[Callable[[Any], Any], ...] = (
     ),
 )
 
+_MODEL: tuple[Callable[[Any], Any], ...] = (
+    click.option("--bits", type=click.Choice(["8", "16"]), help="Width of weights and activations.  [default: 8]"),
+    click.option(
+        "--int16", multiple=True, metavar="REGEX", help="Layers whose name it matches run in int16. Repeatable."
+    ),
+)
+_OPENING: tuple[Callable[[Any], Any], ...] = (
+    click.option(
+        "--input-shape",
+        "input_shapes",
+        type=shape,
+        multiple=True,
+        metavar="NAME=1,3,96,96",
+        help="Shape of an input whose dimensions the model leaves open. Repeatable.",
+    ),
+    click.option(
+        "--outputs",
+        type=names,
+        metavar="A,B",
+        help="Cut the model at these values; auto: before the heads of detectors.",
+    ),
+)
+
 target_option = click.option("--target", metavar="CHIP", help="The chip, for files that do not name theirs.")
+esp_dl_option = click.option(
+    "--esp-dl", metavar="VERSION", help="Version of ESP-DL in the firmware, such as 3.3.9, the default."
+)
 saturation_option = click.option(
     "--assume-no-saturation", is_flag=True, help="Do not check the ESP32-S3's saturating accumulators."
 )
@@ -94,6 +130,12 @@ def _all(options: tuple[Callable[[Any], Any], ...]) -> Callable[[Function], Func
 
 common_options = _all(_COMMON)
 """What every command has."""
+
+width_options = _all(_MODEL)
+"""Which precision nodes run in."""
+
+opening_options = _all(_OPENING)
+"""Which part of a float model is meant, and of what shape."""
 
 data_options = _all(_PICTURES)
 """How data become samples."""

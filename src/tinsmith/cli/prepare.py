@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tinsmith.cli.options import common_options, data_options, data_path, existing_file, names, shape, written_folder
+from tinsmith.cli.options import (
+    by_name,
+    common_options,
+    data_options,
+    data_path,
+    esp_dl_option,
+    existing_file,
+    opening_options,
+    width_options,
+    written_folder,
+)
 
 if TYPE_CHECKING:
     from tinsmith.recipe import Recipe
@@ -18,28 +28,19 @@ if TYPE_CHECKING:
 @click.option(
     "--data",
     type=data_path,
-    required=True,
     metavar="PATH",
-    help="Calibration data: .npy, .npz[:KEY], folder of images.",
+    help="Calibration data: .npy, .npz[:KEY], folder of images. A model quantized already (QDQ) may do without.",
 )
 @click.option("--target", metavar="CHIP", help="The chip, see `tinsmith targets`.  [default: esp32s3]")
-@click.option("--bits", type=click.Choice(["8", "16"]), help="Width of weights and activations.  [default: 8]")
-@click.option("--int16", multiple=True, metavar="REGEX", help="Layers whose name it matches run in int16. Repeatable.")
+@esp_dl_option
+@width_options
 @click.option(
     "--calibration",
     type=click.Choice(["mse", "minmax", "percentile", "kl"]),
     help="How the range of activations is chosen.  [default: mse]",
 )
 @click.option("--recipe", type=existing_file, help="Choices from a TOML file; options override it.")
-@click.option(
-    "--input-shape",
-    "input_shapes",
-    type=shape,
-    multiple=True,
-    metavar="NAME=1,3,96,96",
-    help="Shape of an input whose dimensions the model leaves open. Repeatable.",
-)
-@click.option("--outputs", type=names, metavar="A,B", help="Cut the model at these values.")
+@opening_options
 @data_options
 @click.option("--export-test-values", is_flag=True, help="Put a calibration sample and its exact outputs in the file.")
 @click.option("--name", default="model", show_default=True, help="Name of the files, without suffix.")
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 @common_options
 def quantize_command(
     model: Path,
-    data: str,
+    data: str | None,
     folder: Path,
     name: str,
     bits: str | None,
@@ -70,7 +71,7 @@ def quantize_command(
     from tinsmith.pipeline import quantize
     from tinsmith.report.terminal import quantized_lines
 
-    shapes = _by_name(input_shapes)
+    shapes = by_name(input_shapes)
     started = time.perf_counter()
     with stages() as tell:
         quantized = quantize(
@@ -94,15 +95,6 @@ def quantize_command(
         click.echo(line, err=print_recipe)
     if print_recipe:
         click.echo(quantized.recipe.toml(), nl=False)
-
-
-def _by_name(shapes: tuple[tuple[str, tuple[int, ...]], ...]) -> dict[str, tuple[int, ...]]:
-    found: dict[str, tuple[int, ...]] = {}
-    for name, dims in shapes:
-        if name in found:
-            raise click.BadParameter(f"the shape of {name!r} is given twice.", param_hint="--input-shape")
-        found[name] = dims
-    return found
 
 
 def _described(recipe: Recipe, path: Path | None) -> str:

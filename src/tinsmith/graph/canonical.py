@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import onnx_ir as ir
 
-from tinsmith.graph import passes
+from tinsmith.graph import passes, provenance
 from tinsmith.graph.float32 import to_float32
 from tinsmith.graph.freeze import freeze
+from tinsmith.graph.head import AUTO, suggest_outputs
 from tinsmith.graph.opset import to_opset
 from tinsmith.graph.prepare import check_outputs, name_nodes, prepare, refuse_infinity, refuse_nan, refuse_subgraphs
 from tinsmith.graph.shapes import refuse_empty, settle
@@ -30,12 +31,13 @@ def canonicalize(
     - the rewrites of `tinsmith.graph.passes` are applied to a fixed point, with the same results up to float rounding;
     - only what leads to an output is left: an input that does not is gone;
     - inputs and outputs keep their names and order, and so does every node that is still there; every node has a
-      unique name, and so has every value.
+      unique name, and so has every value; `tinsmith.graph.provenance` knows what became of the user's nodes.
 
     Args:
         model: From `tinsmith.importers.load`; not modified, its weights are shared where they need no change.
         input_shapes: Shapes of inputs by name, for those the file leaves open (other than the batch) or to change them.
-        outputs: Names of the values to end at, in the order wanted; None ends where the file does.
+        outputs: Names of the values to end at, in the order wanted; None ends where the file does, and the one name
+            ``auto`` before the heads of detectors (`tinsmith.graph.head`).
 
     Returns:
         A new model.
@@ -44,7 +46,10 @@ def canonicalize(
         ModelError: The model cannot be brought into this form; names the input, node or initializer and the way out.
         UnsupportedError: A node belongs to another operator set, or decides at run time what to compute.
     """
+    if outputs is not None and tuple(outputs) == (AUTO,):
+        outputs = suggest_outputs(model) or None
     result = prepare(model, outputs)
+    known = provenance.remember(result.graph)
     freeze(result.graph, input_shapes or {})
     to_float32(result.graph)
     refuse_nan(result.graph)
@@ -53,7 +58,9 @@ def canonicalize(
     refuse_subgraphs(result.graph)
     check_outputs(result.graph)
     name_nodes(result.graph)
+    provenance.recall(result.graph, known)
     passes.run(result.graph)
+    provenance.recall(result.graph, known)
     check_outputs(result.graph)
     refuse_empty(result.graph)
     refuse_infinity(result.graph)

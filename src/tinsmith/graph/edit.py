@@ -15,6 +15,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from tinsmith.errors import ModelError
+from tinsmith.graph import provenance
 
 REDUCTIONS = (
     "ReduceMean",
@@ -201,6 +202,7 @@ def set_constant(node: ir.Node, index: int, array: Array, name: str = "") -> Non
         if not old.is_initializer() and name in graph.meta.get(_NAMES, ()):
             graph.meta[_NAMES].discard(name)
     node.replace_input_with(index, add_constant(graph, array, name))
+    provenance.touch(graph, node)
 
 
 def set_attributes(node: ir.Node, attributes: Mapping[str, Attribute | None]) -> bool:
@@ -215,6 +217,8 @@ def set_attributes(node: ir.Node, attributes: Mapping[str, Attribute | None]) ->
         if old is None or old.type != wanted.type or old.value != wanted.value:
             node.attributes.add(wanted)
             changed = True
+    if changed and node.graph is not None:
+        provenance.touch(graph_of(node), node)
     return changed
 
 
@@ -262,6 +266,7 @@ def insert(
     output.name, output.shape = label, ir.Shape(shape)
     output.type = ir.TensorType(dtype or first.dtype or ir.DataType.FLOAT)
     graph.insert_before(before, node)
+    provenance.inserted(graph, node)
     return output
 
 
@@ -275,6 +280,7 @@ def swap(
     output.name, output.shape, output.type = old.name, old.shape, old.type
     graph.insert_before(node, new)
     old.replace_all_uses_with(output, replace_graph_outputs=True)
+    provenance.swapped(graph, node, new)
     discard(node)
     return new
 
@@ -300,6 +306,7 @@ def replace(old: ir.Value, new: ir.Value, *, keep_name: bool = False) -> bool:
     old.replace_all_uses_with(new, replace_graph_outputs=True)
     node = old.producer()
     if node is not None:
+        provenance.replaced(graph_of(node), old, new)
         discard(node)
     return True
 
@@ -312,6 +319,7 @@ def discard(node: ir.Node) -> None:
         if dead.graph is None or any(value.uses() or value.is_graph_output() for value in dead.outputs):
             continue
         inputs = dict.fromkeys(operands(dead))
+        provenance.removed(graph_of(dead), dead)
         graph_of(dead).remove(dead, safe=True)
         for value in inputs:
             drop_unused(value)
@@ -331,6 +339,7 @@ def drop_unused(value: ir.Value) -> None:
 def leave_out(node: ir.Node, first: int, last: int | None = None) -> bool:
     """Leaves out inputs from ``first`` to before ``last`` (to the end where None); tells whether there were any."""
     dropped = [value for value in node.inputs[first:last] if value is not None]
+    provenance.touch(graph_of(node), node)
     for index in range(first, len(node.inputs) if last is None else min(last, len(node.inputs))):
         node.replace_input_with(index, None)
     count = len(node.inputs)
@@ -353,7 +362,8 @@ def each(graph: ir.Graph, op_types: Iterable[str], rewrite: Callable[[ir.Node], 
         if node.graph is graph and node.op_type in wanted:
             subject = f"{node.op_type} {node.name!r}"
             try:
-                changed |= rewrite(node)
+                with provenance.change(graph, node):
+                    changed |= rewrite(node)
             except (ValueError, IndexError, ZeroDivisionError, TypeError) as error:
                 # ONNX's checker and shape inference let such nodes pass.
                 raise ModelError(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 
 from tinsmith.graph.edit import constant, shape_of
+from tinsmith.graph.functions import with_functions
 from tinsmith.ops.floatnode import FloatAttribute, FloatNode, Network, Operand
 
 
@@ -15,7 +17,8 @@ def network(model: ir.Model) -> Network:
     """The `Network` of a canonical model.
 
     Nodes are in topological order. A value is one `Operand` object wherever it appears, so a constant that several
-    nodes use has one name. Constants are views of the model's weights: not to be written to.
+    nodes use has one name. Constants are views of the model's weights: not to be written to. Nodes that together are a
+    function of one variable are one node (`tinsmith.graph.functions`).
 
     Args:
         model: From `tinsmith.graph.canonicalize`.
@@ -25,21 +28,29 @@ def network(model: ir.Model) -> Network:
 
     def operand(value: ir.Value) -> Operand:
         if value not in known:
-            known[value] = Operand(value.name or "", shape_of(value), _dtype(value), constant(value))
+            known[value] = as_operand(value)
         return known[value]
 
     inputs = tuple(operand(value) for value in graph.inputs)
-    nodes = tuple(
-        FloatNode(
-            node.op_type,
-            node.name or "",
-            tuple(None if value is None else operand(value) for value in node.inputs),
-            tuple(operand(value) for value in node.outputs),
-            {name: _plain(attribute) for name, attribute in node.attributes.items()},
-        )
-        for node in graph
+    nodes = tuple(as_float_node(node, operand) for node in graph)
+    outputs = tuple(operand(value) for value in graph.outputs)
+    return with_functions(Network(nodes, inputs, outputs, graph.name or ""))
+
+
+def as_operand(value: ir.Value) -> Operand:
+    """One value as operators see it."""
+    return Operand(value.name or "", shape_of(value), _dtype(value), constant(value))
+
+
+def as_float_node(node: ir.Node, operand: Callable[[ir.Value], Operand] = as_operand) -> FloatNode:
+    """One node as operators see it."""
+    return FloatNode(
+        node.op_type,
+        node.name or "",
+        tuple(None if value is None else operand(value) for value in node.inputs),
+        tuple(operand(value) for value in node.outputs),
+        {name: _plain(attribute) for name, attribute in node.attributes.items()},
     )
-    return Network(nodes, inputs, tuple(operand(value) for value in graph.outputs), graph.name or "")
 
 
 def _dtype(value: ir.Value) -> np.dtype[Any]:

@@ -10,6 +10,7 @@ import onnx_ir as ir
 import onnx_ir.passes.common as common
 
 from tinsmith.errors import ModelError, UnsupportedError
+from tinsmith.graph.dequantize import dequantize
 from tinsmith.graph.edit import constant, forget_names, fresh, get_int, operands
 
 
@@ -17,7 +18,8 @@ def prepare(source: ir.Model, outputs: Sequence[str] | None) -> ir.Model:
     """A private copy of a model, ready to be changed.
 
     Functions are inlined, Constant nodes become initializers, initializers are no longer inputs, nodes are sorted, what
-    does not lead to an output is gone (inputs too), and every node has a unique name.
+    does not lead to an output is gone (inputs too), every node has a unique name, and a quantized model is the float
+    model it stands for, with its ranges (`tinsmith.graph.dequantize`).
 
     Args:
         source: The model; it shares its weights with the copy and is not modified.
@@ -46,6 +48,7 @@ def prepare(source: ir.Model, outputs: Sequence[str] | None) -> ir.Model:
     common.RemoveUnusedNodesPass()(model)
     _refuse_training(training)
     check_outputs(graph)
+    dequantize(model)
     _refuse_other_domains(graph)
     _drop_dead_inputs(graph)
     name_nodes(graph)

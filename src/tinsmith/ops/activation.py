@@ -13,7 +13,9 @@ from tinsmith.ops.emit import Emit
 from tinsmith.ops.floatmath import Float32, Float64, expf, sigmoid, tanh
 from tinsmith.ops.floatnode import FloatNode
 from tinsmith.ops.lowering import PLAIN, Lowering, unary_table
+from tinsmith.ops.passage import Passage, Weighted, keeps
 from tinsmith.ops.places import common_layout
+from tinsmith.ops.steps import upper_bound
 from tinsmith.ops.tables import emit_unary
 from tinsmith.ops.unary import by_function, by_table_or, unary
 from tinsmith.ops.values import from_real, real, saturated
@@ -145,7 +147,12 @@ def _hard_sigmoid_meant(node: FloatNode, x: Float64) -> Float64:
     return np.clip(node.real("alpha", 0.2) * x + node.real("beta", 0.5), 0, 1)
 
 
-RELU = unary("Relu", by_table_or(relu), lambda node, x: np.maximum(x, 0), emit=emit_relu, tied=True)
+def clip_passage(node: FloatNode) -> Passage | Weighted:
+    """Factors pass a Clip from zero, as long as its ceiling allows (whoever chooses them sees to that)."""
+    return Passage.STOPS if upper_bound(node) is None else Passage.KEEPS
+
+
+RELU = unary("Relu", by_table_or(relu), lambda node, x: np.maximum(x, 0), emit=emit_relu, tied=True, passage=keeps)
 
 OPERATORS = (
     RELU,
@@ -154,6 +161,7 @@ OPERATORS = (
         by_function(_leaky_relu),
         lambda node, x: np.where(x >= 0, x, x * node.real("alpha", 0.01)),
         tied=True,
+        passage=keeps,
     ),
     unary(
         "Clip",
@@ -162,6 +170,7 @@ OPERATORS = (
         tied=True,
         lower=lower_clip,
         constraints=(constant_bounds, ordered_bounds),
+        passage=clip_passage,
     ),
     unary("Elu", by_function(_elu), _elu_meant),
     unary("Sigmoid", by_function(lambda call, x: sigmoid(x)), lambda node, x: _sigmoid_meant(x)),

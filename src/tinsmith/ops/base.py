@@ -18,7 +18,7 @@ from tinsmith.ops.layouts import LayoutRule, Perm, original
 from tinsmith.ops.lowering import Lowering, lower_plain
 from tinsmith.ops.passage import Passage, Weighted, stops
 from tinsmith.ops.ports import ACTIVATION, RAW, Ports
-from tinsmith.targets import Target
+from tinsmith.targets import OLDEST, Target, Version
 
 Precision = Literal["int8", "int16", "float32"]
 Shape = tuple[int, ...]
@@ -86,6 +86,8 @@ class Operator:
         shape: Output shapes (file layout) from a `Call` whose data are not needed; None: found by running `compute`
             on zeros, which is right for everything cheap.
         types: Precisions the runtime has.
+        since: The first ESP-DL release known to have the operator.
+        float_since: The first one known to have it in float32, where that is later.
         ports: How a float node's inputs and outputs are quantized.
         layout: Which orders of dimensions it wants and gives.
         lower: The program nodes a float node becomes.
@@ -99,6 +101,9 @@ class Operator:
         passive: Whether a float network's node takes its width from its producer (data movers).
         permutes: The order of dimensions, as ONNX's `perm`, of an operator that does nothing but change it. Lowering
             takes such nodes into account instead of lowering them.
+        function: Of an operator on single elements: the function of real numbers that the float node means, in float64
+            (see `tinsmith.ops.pointwise`).
+        passage: What becomes of factors on the channels of its inputs (see `tinsmith.ops.passage`).
     """
 
     name: str
@@ -106,6 +111,8 @@ class Operator:
     emit: Callable[[Emit], None] | None = None
     shape: Callable[[Call], Sequence[Shape]] | None = None
     types: frozenset[Precision] = ALL
+    since: Version = OLDEST
+    float_since: Version = OLDEST
     ports: Callable[[FloatNode, Target], Ports] = move_ports
     layout: LayoutRule = original
     lower: Callable[[Lowering], None] = lower_plain
@@ -116,4 +123,13 @@ class Operator:
     importable: bool = True
     passive: bool = False
     permutes: Callable[[FloatNode], Perm] | None = None
+    function: Callable[..., Array] | None = None
     passage: Callable[[FloatNode], Passage | Weighted] = stops
+
+    def first_version(self, precision: Precision) -> Version:
+        """The first ESP-DL release known to run the operator in that precision, which is one of `types`."""
+        return max(self.since, self.float_since) if precision == "float32" else self.since
+
+    def available(self, target: Target) -> frozenset[Precision]:
+        """The precisions that the target's ESP-DL has."""
+        return frozenset(width for width in self.types if self.first_version(width) <= target.esp_dl)

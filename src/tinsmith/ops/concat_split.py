@@ -25,6 +25,7 @@ from tinsmith.ops.movers import (
     refuse,
     same_format,
 )
+from tinsmith.ops.passage import moves
 from tinsmith.ops.places import common_layout
 from tinsmith.ops.ports import ACTIVATION, Ports
 from tinsmith.targets import Target
@@ -132,6 +133,7 @@ OPERATORS = (
         lower=_lower_concat,
         rules=(_concat_formats,),
         passive=True,
+        passage=moves,
     ),
     Operator(
         "Split",
@@ -142,5 +144,6 @@ OPERATORS = (
         constraints=(constraint(_known),),
         rules=(same_format,),
         passive=True,
+        passage=moves,
     ),
 )

@@ -21,6 +21,7 @@ from tinsmith.ops.linear import (
     sums_fit,
 )
 from tinsmith.ops.lowering import Lowering
+from tinsmith.ops.passage import Passage, Weighted
 from tinsmith.ops.ports import Ports
 from tinsmith.targets import Target
 
@@ -92,6 +93,14 @@ def one_filter_per_channel(node: FloatNode, target: Target) -> bool:
     return group == 1 or group != node.input(0).shape[1] or node.input(1).shape[0] == group
 
 
+def passage(node: FloatNode) -> Passage | Weighted:
+    """Filters and, unless depthwise, their input channels take the factors."""
+    group = node.integer("group", 1)
+    if node.const(1) is None or group not in (1, node.outputs[0].shape[1]):
+        return Passage.STOPS
+    return Weighted(channels=1, rows=0, columns=1 if group == 1 else None)
+
+
 OPERATORS = (
     Operator(
         name="Conv",
@@ -106,5 +115,6 @@ OPERATORS = (
         rules=(legal_shifts, bias_fits, sums_fit_in, sound_windows),
         cost=cost,
         fuses_relu=True,
+        passage=passage,
     ),
 )

@@ -18,8 +18,12 @@ from tinsmith.ops.layouts import spatial
 from tinsmith.ops.linear import constant_bias, constant_weights, linear_ports, quantized_weights
 from tinsmith.ops.lowering import Lowering, Slot
 from tinsmith.ops.movers import same_format
+from tinsmith.ops.passage import Passage, Weighted
 from tinsmith.ops.ports import Ports
-from tinsmith.targets import Target
+from tinsmith.targets import Target, Version
+
+ZEROS_SINCE = Version(3, 2, 4)
+"""The first ESP-DL release known to have InsertZeros, which a transposed convolution becomes."""
 
 
 def spread_shape(call: Call) -> list[tuple[int, ...]]:
@@ -167,17 +171,27 @@ def pads_within_kernel(node: FloatNode, target: Target) -> bool:
     return all(0 <= p < r for p, r in zip((*begin, *end), reach * 2, strict=True))
 
 
+def passage(node: FloatNode) -> Passage | Weighted:
+    """Filters and, unless depthwise, their input channels take the factors."""
+    group = node.integer("group", 1)
+    if node.const(1) is None or group not in (1, node.outputs[0].shape[1]):
+        return Passage.STOPS
+    return Weighted(channels=1, rows=1, columns=0) if group == 1 else Weighted(channels=1, rows=0, columns=None)
+
+
 OPERATORS = (
     Operator(
         name="ConvTranspose",
         compute=refuse,
         types=INTEGER,
+        since=ZEROS_SINCE,
         ports=ports,
         layout=spatial,
         lower=lower,
         constraints=(constant_weights, constant_bias, one_sample, known_group, pads_within_kernel),
         cost=cost,
         fuses_relu=True,
+        passage=passage,
     ),
     Operator(
         name="InsertZeros",
@@ -185,6 +199,7 @@ OPERATORS = (
         emit=emit_zeros,
         shape=spread_shape,
         types=INTEGER,
+        since=ZEROS_SINCE,
         layout=spatial,
         rules=(same_format,),
         importable=False,

@@ -18,6 +18,7 @@ from tinsmith.ops.floatnode import FloatNode
 from tinsmith.ops.layouts import spatial
 from tinsmith.ops.lowering import PLAIN, Lowering, lower_plain
 from tinsmith.ops.movers import refuse, same_format
+from tinsmith.ops.passage import moves
 from tinsmith.program import Attribute
 from tinsmith.targets import Target
 
@@ -122,6 +123,7 @@ OPERATORS = (
         constraints=(constraint(_fits),),
         rules=(same_format,),
         passive=True,
+        passage=moves,
     ),
     Operator(
         "SpaceToDepth",
@@ -132,5 +134,6 @@ OPERATORS = (
         constraints=(constraint(_fits),),
         rules=(same_format,),
         passive=True,
+        passage=moves,
     ),
 )

@@ -21,11 +21,12 @@ from tinsmith.ops.emit import Emit, NotExpressible
 from tinsmith.ops.floatmath import fmodf, powf
 from tinsmith.ops.floatnode import FloatNode
 from tinsmith.ops.layouts import elementwise
+from tinsmith.ops.passage import Passage, stops
 from tinsmith.ops.places import common_layout, operand
 from tinsmith.ops.tables import emit_by_table
 from tinsmith.ops.values import from_real, power, real, rounded
 from tinsmith.quant.rounding import qrange
-from tinsmith.targets import Target
+from tinsmith.targets import OLDEST, Target, Version
 
 
 def quotient_unit(call: Call) -> np.float32:
@@ -125,15 +126,17 @@ OPERATORS = tuple(
         compute,
         emit,
         shape=broadcast_shape,
+        since=since,
         ports=free_operands,
         layout=elementwise,
         constraints=(few_dimensions, *limits),
         rules=(merged_dimensions_rule,),
         cost=element_cost,
+        passage=passage,
     )
-    for name, compute, emit, limits in (
-        ("Div", div, emit_div, ()),
-        ("Mod", mod, emit_mod, (float_remainder,)),
-        ("Pow", pow_, emit_pow, ()),
+    for name, compute, emit, since, limits, passage in (
+        ("Div", div, emit_div, OLDEST, (), lambda node: Passage.QUOTIENT),
+        ("Mod", mod, emit_mod, Version(3, 3, 0), (float_remainder,), stops),
+        ("Pow", pow_, emit_pow, Version(3, 2, 4), (), stops),
     )
 )

@@ -18,6 +18,7 @@ from tinsmith.ops.call import Array, Call
 from tinsmith.ops.emit import FLOAT32, FLOAT64, Emit
 from tinsmith.ops.floatnode import FloatNode
 from tinsmith.ops.layouts import elementwise
+from tinsmith.ops.passage import Passage
 from tinsmith.ops.places import common_layout, operand
 from tinsmith.ops.ports import ACTIVATION, Ports
 from tinsmith.ops.values import power, rounded, saturated, shifted
@@ -131,6 +132,7 @@ def _binary(
     emit: Callable[[Emit], None],
     ports: Callable[[FloatNode, Target], Ports],
     rule: Callable[[Call], str | None],
+    factors: Passage,
 ) -> Operator:
     return Operator(
         name,
@@ -142,11 +144,12 @@ def _binary(
         constraints=(few_dimensions,),
         rules=(rule, merged_dimensions_rule),
         cost=element_cost,
+        passage=lambda node: factors,
     )
 
 
 OPERATORS = (
-    _binary("Add", add, emit_sum("Add"), sum_ports, equal_exponents),
-    _binary("Sub", sub, emit_sum("Sub"), sum_ports, equal_exponents),
-    _binary("Mul", mul, emit_mul, product_ports, right_shift),
+    _binary("Add", add, emit_sum("Add"), sum_ports, equal_exponents, Passage.SUMS),
+    _binary("Sub", sub, emit_sum("Sub"), sum_ports, equal_exponents, Passage.SUMS),
+    _binary("Mul", mul, emit_mul, product_ports, right_shift, Passage.PRODUCT),
 )

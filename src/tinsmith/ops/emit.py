@@ -64,13 +64,18 @@ class Mark:
 
 @dataclass(slots=True)
 class Builder:
-    """Collects the graph: steps, constants, and where each program value lives."""
+    """Collects the graph: steps, constants, and where each program value lives.
+
+    ``reach`` holds, by first output of each node whose accumulator saturates, the largest sum that its weights and the
+    range of its input admit, as a share of the accumulator's range.
+    """
 
     steps: list[Step] = field(default_factory=list)
     constants: dict[str, Array] = field(default_factory=dict)
     guards: list[Guard] = field(default_factory=list)
     places: dict[tuple[str, Layout], str] = field(default_factory=dict)
     ranks: dict[str, int] = field(default_factory=dict)
+    reach: dict[str, float] = field(default_factory=dict)
     _counter: int = 0
     _known: dict[tuple[str, tuple[int, ...], bytes], str] = field(default_factory=dict)
     _producers: dict[str, Step] = field(default_factory=dict)
@@ -191,6 +196,11 @@ class Emit:
     def guard(self, tensor: str, limit: float) -> None:
         """Report ``tensor`` (a single float) and rely on it being below ``limit``."""
         self.builder.guards.append(Guard(self.call.node.outputs[0], tensor, limit))
+
+    def note_reach(self, share: float) -> None:
+        """Note what share of its accumulator's range a sum of this node can reach; the largest counts."""
+        name = self.call.node.outputs[0]
+        self.builder.reach[name] = max(share, self.builder.reach.get(name, 0.0))
 
     def rounded(self, tensor: str, *, wide: bool = False) -> str:
         """R(v) of a float32 tensor (float64 if ``wide``), the target's rounding."""

@@ -48,6 +48,7 @@ class FloatNode:
         inputs: Operands; None where an optional input is absent.
         outputs: Operands computed here.
         attributes: ONNX attributes that are present, as plain values.
+        body: The nodes that compute it, in order, where it stands for several (`tinsmith.ops.functions`).
     """
 
     op_type: str
@@ -55,6 +56,7 @@ class FloatNode:
     inputs: tuple[Operand | None, ...]
     outputs: tuple[Operand, ...]
     attributes: Mapping[str, FloatAttribute] = field(default_factory=dict)
+    body: tuple[FloatNode, ...] = ()
 
     @property
     def subject(self) -> str:

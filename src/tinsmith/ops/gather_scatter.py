@@ -13,9 +13,10 @@ from tinsmith.ops.floatnode import FloatNode
 from tinsmith.ops.layouts import Perm, identity
 from tinsmith.ops.lowering import PLAIN, Lowering, plain_attributes
 from tinsmith.ops.movers import axis_of, bounded, integers, refuse, same_format
+from tinsmith.ops.passage import moves
 from tinsmith.ops.ports import ACTIVATION, RAW, Ports
 from tinsmith.quant.rounding import saturate
-from tinsmith.targets import Target
+from tinsmith.targets import Target, Version
 
 
 def _gather(call: Call) -> Sequence[Array]:
@@ -179,11 +180,13 @@ OPERATORS = (
         constraints=(constraint(_gather_inside), constraint(_wide_indices)),
         rules=(same_format, _not_negative),
         passive=True,
+        passage=moves,
     ),
     Operator(
         "ScatterND",
         _scatter,
         emit=_emit_scatter,
+        since=Version(3, 2, 4),
         ports=_scatter_ports,
         lower=_lower_scatter,
         constraints=(constraint(_scatter_product), constraint(_wide_indices)),

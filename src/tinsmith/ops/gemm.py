@@ -28,6 +28,7 @@ from tinsmith.ops.linear_emit import product
 from tinsmith.ops.linear_plan import need_constants
 from tinsmith.ops.lowering import Lowering
 from tinsmith.ops.packing import layout_doc, pack, unpack
+from tinsmith.ops.passage import Passage, Weighted
 from tinsmith.ops.ports import Ports
 from tinsmith.quant.linear import Sums
 from tinsmith.targets import Target
@@ -109,6 +110,14 @@ def plain(node: FloatNode, target: Target) -> bool:
     return node.integer("transA", 0) == 0 and factors == (1.0, 1.0)
 
 
+def passage(node: FloatNode) -> Passage | Weighted:
+    """Both sides of the matrix take factors."""
+    if node.const(1) is None or node.integer("transA", 0):
+        return Passage.STOPS
+    rows = 0 if node.integer("transB", 0) else 1
+    return Weighted(channels=-1, rows=rows, columns=1 - rows)
+
+
 OPERATORS = (
     Operator(
         name="Gemm",
@@ -122,5 +131,6 @@ OPERATORS = (
         rules=(legal_shifts, bias_fits, sums_fit_in),
         cost=cost,
         fuses_relu=True,
+        passage=passage,
     ),
 )

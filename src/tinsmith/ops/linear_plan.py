@@ -95,6 +95,16 @@ class Plan:
             found[part] = (self.bias[part] + highest[part] > high) | (self.bias[part] + lowest[part] < low)
         return np.flatnonzero(found)
 
+    def fullest(self) -> float | None:
+        """The largest share of a saturating accumulator's range that any sum can reach; None where none saturates.
+
+        Below 1, no sum can saturate.
+        """
+        lowest, highest = self.reach()
+        ends = np.maximum(self.bias + highest, -1 - (self.bias + lowest))
+        shares = [ends[lane.channels].max() / 2.0 ** (lane.bits - 1) for lane in self.lanes if lane.every]
+        return float(max(shares)) if shares else None
+
 
 def need_constants(e: Emit) -> None:
     """Only what is known now can be folded into the graph.
@@ -136,4 +146,7 @@ def plan(e: Emit, filters: Array, x: str, *, depthwise: bool) -> Plan:
         lane.channels.start <= channel < lane.channels.stop for lane in lanes if not lane.every for channel in doubtful
     ):
         raise NotExpressible("an accumulator that could wrap")
+    share = found.fullest()
+    if share is not None:
+        e.note_reach(share)
     return found

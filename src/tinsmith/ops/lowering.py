@@ -18,6 +18,7 @@ from tinsmith.ops.floatnode import Array, FloatNode
 from tinsmith.ops.layouts import Perm
 from tinsmith.program import Attribute, DType
 from tinsmith.quant.format import Format
+from tinsmith.quant.rounding import qrange
 from tinsmith.targets import Target
 
 
@@ -159,6 +160,8 @@ def _single(value: Attribute) -> Attribute:
     return float(np.float32(value)) if isinstance(value, float) else value
 
 
+_FAR = 2.0**64
+"""Beyond every integer format."""
 PLAIN = "layout ==> UNK"
 """The doc string of constants whose order of dimensions has no name: biases, scales, shapes, axes."""
 
@@ -207,7 +210,18 @@ def lower_unary(call: Lowering, function: Callable[[Array], Array]) -> None:
 
 def unary_table(function: Callable[[Array], Array], source: Format, result: Format, target: Target) -> Array:
     """``quantize(function(q · 2**e))`` for all 256 values q = -128 … 127, as int8."""
+    return function_table(function, source, result, target)
+
+
+def function_table(
+    function: Callable[[Array], Array], source: Format, result: Format, target: Target, step: int = 1
+) -> Array:
+    """``quantize(function(q · 2**e))`` for one in ``step`` of the integers q of a format, beginning at the smallest.
+
+    With steps, one entry beyond the largest integer ends the table (file format §7). What is no number becomes 0.
+    """
+    low, high = qrange(source.bits)
     with np.errstate(all="ignore"):
-        reals = np.ldexp(np.arange(-128, 128, dtype=np.float64), source.exponent)
+        reals = np.ldexp(np.arange(low, high + 1 + (step > 1), step, dtype=np.float64), source.exponent)
         outputs = np.asarray(function(reals), dtype=np.float64)
-    return result.quantize(np.nan_to_num(outputs, nan=0.0), target.rounding)
+    return result.quantize(np.nan_to_num(outputs, nan=0.0, posinf=_FAR, neginf=-_FAR), target.rounding)

@@ -10,6 +10,7 @@ from tinsmith.ops.linear import legal_shifts, linear_ports
 from tinsmith.ops.matmul_emit import emit
 from tinsmith.ops.matmul_kernel import compute, shape
 from tinsmith.ops.matmul_lower import lower
+from tinsmith.ops.passage import Passage, Weighted
 from tinsmith.ops.ports import ACTIVATION, Ports
 from tinsmith.targets import Target
 
@@ -32,6 +33,14 @@ def four_dimensions(node: FloatNode, target: Target) -> bool:
     return all(operand is not None and 1 <= operand.rank <= 4 for operand in node.inputs)
 
 
+def passage(node: FloatNode) -> Passage | Weighted:
+    """A constant matrix on the right takes factors on both sides."""
+    matrix = node.const(1)
+    if matrix is None or matrix.ndim != 2:
+        return Passage.STOPS
+    return Weighted(channels=-1, rows=1, columns=0)
+
+
 OPERATORS = (
     Operator(
         name="MatMul",
@@ -45,5 +54,6 @@ OPERATORS = (
         rules=(legal_shifts,),
         cost=cost,
         fuses_relu=True,
+        passage=passage,
     ),
 )

@@ -53,7 +53,11 @@ def _computed(e: Emit) -> str:
 def _check_lanes(e: Emit, left: str, right: str, bound: float) -> None:
     shape_right = e.call.arg(1).data.shape
     filters = shape_right[-1] if len(shape_right) > 1 else 1
-    lanes = [lane for lane in lanes_of(unit_of(e.call), filters, depthwise=False) if bound >= 2.0 ** (lane.bits - 1)]
+    found = lanes_of(unit_of(e.call), filters, depthwise=False)
+    for lane in found:
+        if lane.every:
+            e.note_reach(bound / 2.0 ** (lane.bits - 1))
+    lanes = [lane for lane in found if bound >= 2.0 ** (lane.bits - 1)]
     if any(not lane.every for lane in lanes):
         raise NotExpressible("an accumulator that could wrap")
     if not lanes or not e.checked:

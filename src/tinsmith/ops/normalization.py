@@ -20,7 +20,7 @@ from tinsmith.ops.ports import ACTIVATION, FLOAT, Ports
 from tinsmith.ops.softmax import running_sum
 from tinsmith.ops.unary import same_shape
 from tinsmith.ops.values import from_real, power, real, rounded
-from tinsmith.targets import Target
+from tinsmith.targets import Target, Version
 
 EPSILON = 1e-5
 _ONE = np.float32(1)
@@ -197,6 +197,7 @@ OPERATORS = (
         "LayerNormalization",
         _layer,
         shape=same_shape,
+        since=Version(3, 2, 4),
         ports=_layer_ports,
         lower=_lower_norm,
         constraints=(constraint(_weights_fit), constraint(_one_output)),
@@ -208,6 +209,7 @@ OPERATORS = (
         _rms,
         emit=emit_rms,
         shape=same_shape,
+        since=Version(3, 3, 6),
         ports=_rms_ports,
         lower=_lower_norm,
         constraints=(constraint(_weights_fit),),
@@ -219,6 +221,7 @@ OPERATORS = (
         _lp,
         emit=emit_lp,
         shape=same_shape,
+        since=Version(3, 3, 6),
         ports=free_ports,
         layout=passive,
         lower=lower_with_axis,

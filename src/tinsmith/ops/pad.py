@@ -25,6 +25,7 @@ from tinsmith.ops.movers import (
     refuse,
     same_format,
 )
+from tinsmith.ops.passage import Passage, Weighted
 from tinsmith.ops.places import common_layout
 from tinsmith.ops.ports import ACTIVATION, RAW, Ports
 from tinsmith.program import Attribute
@@ -198,6 +199,14 @@ def _few_dimensions(node: FloatNode, target: Target) -> bool:
     return node.input(0).rank == 5 and pads is not None and not node.has(3) and pads[0] == pads[5] == 0
 
 
+def _passage(node: FloatNode) -> Passage | Weighted:
+    """A border of zeros, or copies, around the space of each channel."""
+    pads, fill = node.const(1), node.const(2)
+    if pads is None or node.has(3) or node.input(0).rank < 3 or (node.has(2) and (fill is None or fill.any())):
+        return Passage.STOPS
+    return Passage.STOPS if pads.reshape(2, -1)[:, :2].any() else Passage.CHANNELS
+
+
 OPERATORS = (
     Operator(
         "Pad",
@@ -211,5 +220,6 @@ OPERATORS = (
         ),
         rules=(_formats, _within_reach),
         passive=True,
+        passage=_passage,
     ),
 )

@@ -59,6 +59,6 @@ def moves(node: FloatNode) -> Passage | Weighted:
     return Passage.STOPS if constant else Passage.MOVES
 
 
-def spatial(node: FloatNode) -> Passage | Weighted:
+def channelwise(node: FloatNode) -> Passage | Weighted:
     """Every channel for itself."""
     return Passage.CHANNELS if node.input(0).rank >= 3 else Passage.STOPS

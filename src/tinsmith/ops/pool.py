@@ -14,12 +14,14 @@ from tinsmith.ops.floatnode import FloatNode
 from tinsmith.ops.layouts import spatial
 from tinsmith.ops.lowering import Lowering
 from tinsmith.ops.movers import same_format
+from tinsmith.ops.passage import channelwise
 from tinsmith.ops.places import common_layout
 from tinsmith.ops.values import power, rounded
 from tinsmith.ops.windows import Walk, declared_walk, float_walk, program_walk, trouble, windows
-from tinsmith.targets import Target
+from tinsmith.targets import Target, Version
 
 EXACT = 2.0**24
+FLOATS_SINCE = Version(3, 3, 0)
 
 
 def max_pool(call: Call) -> Sequence[Array]:
@@ -185,6 +187,7 @@ OPERATORS = (
         constraints=(one_or_two_dimensions, no_dilations, no_indices, walkable),
         rules=(walkable_rule, same_format),
         cost=pool_cost,
+        passage=channelwise,
         passive=True,
     ),
     Operator(
@@ -192,21 +195,25 @@ OPERATORS = (
         average_pool,
         emit_average_pool,
         shape=pool_shape,
+        float_since=FLOATS_SINCE,
         ports=free_ports,
         layout=spatial,
         lower=lower_average_pool,
         constraints=(one_or_two_dimensions, no_dilations, walkable, padding_counts),
         rules=(walkable_rule,),
         cost=pool_cost,
+        passage=channelwise,
     ),
     Operator(
         "GlobalAveragePool",
         average_pool,
         emit_average_pool,
         shape=pool_shape,
+        float_since=FLOATS_SINCE,
         ports=free_ports,
         layout=spatial,
         constraints=(one_or_two_dimensions,),
         cost=pool_cost,
+        passage=channelwise,
     ),
 )

@@ -14,6 +14,7 @@ from tinsmith.ops.emit import FLOAT32, FLOAT64, Emit, NotExpressible
 from tinsmith.ops.floatnode import FloatNode
 from tinsmith.ops.layouts import Perm, channels_last, identity
 from tinsmith.ops.lowering import PLAIN, Lowering, unary_table
+from tinsmith.ops.passage import keeps
 from tinsmith.ops.places import common_layout
 from tinsmith.ops.ports import ACTIVATION, Ports
 from tinsmith.ops.tables import emit_unary
@@ -190,5 +191,6 @@ OPERATORS = (
         constraints=(constant_slopes, slopes_along_one_axis),
         rules=(one_exponent,),
         cost=element_cost,
+        passage=keeps,
     ),
 )

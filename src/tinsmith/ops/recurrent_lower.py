@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from tinsmith.ops.base import Constraint, Cost, constraint
 from tinsmith.ops.floatnode import FloatNode
-from tinsmith.ops.lowering import PLAIN, Lowering
+from tinsmith.ops.lowering import Lowering
 from tinsmith.ops.ports import ACTIVATION, RAW, Kind, Port, Ports
 from tinsmith.program import Attribute, DType
 from tinsmith.targets import Target
@@ -17,7 +15,7 @@ GATE = Port(Kind.ACTIVATION, bits=16, exponent=GATE_EXPONENT)
 _GATES = {"GRU": 3, "LSTM": 4}
 _OUTPUTS = {"GRU": 2, "LSTM": 3}
 _ACTIVATIONS = {"GRU": ("sigmoid", "tanh"), "LSTM": ("sigmoid", "tanh", "tanh")}
-_FAR = -(2**31)
+_GATES_END = 6.3
 
 
 def recurrent_ports(node: FloatNode, target: Target) -> Ports:
@@ -58,14 +56,7 @@ def _lower(call: Lowering, attributes: dict[str, Attribute]) -> None:
         names[4] = ""
     while not names[-1]:
         names.pop()
-    if node.text("direction", "forward") != "reverse":
-        call.emit(names, outputs, attributes=attributes)
-        return
-    wanted, outputs[0] = outputs[0], _value(call, "Y_backward", call.outputs[0].shape)
-    turned = _value(call, "X_backward", call.slot(0).shape, like_input=True)
-    _turn(call, names[0], turned, "turn_X")
-    call.emit([turned, *names[1:]], outputs, attributes=attributes)
-    _turn(call, outputs[0], wanted, "turn_Y")
+    call.emit(names, outputs, attributes=attributes)
 
 
 def lower_gru(call: Lowering) -> None:
@@ -87,22 +78,12 @@ def _outputs(call: Lowering) -> list[str]:
     return names
 
 
-def _value(call: Lowering, suffix: str, shape: tuple[int, ...], *, like_input: bool = False, cell: bool = False) -> str:
-    like = call.slot(0) if like_input else call.outputs[0]
+def _value(call: Lowering, suffix: str, shape: tuple[int, ...], *, cell: bool = False) -> str:
+    like = call.outputs[0]
     name = f"{call.node.name}_{suffix}"
     if cell and call.quant_type != "F32":
         return call.sink.add_value(name, DType.INT16, shape, (GATE_EXPONENT,))
     return call.sink.add_value(name, like.dtype, shape, like.exponents)
-
-
-def _turn(call: Lowering, source: str, result: str, suffix: str) -> None:
-    """A Slice that walks the first dimension backwards."""
-    name = f"{call.node.name}_{suffix}"
-    parts = (("starts", -1), ("ends", _FAR), ("axes", 0), ("steps", -1))
-    bounds = [
-        call.sink.add_constant(f"{name}_{part}", np.array([value], np.int64), (0,), PLAIN) for part, value in parts
-    ]
-    call.emit([source, *bounds], [result], op_type="Slice", name=name)
 
 
 # ---- limits
@@ -117,22 +98,37 @@ def _single(node: FloatNode, target: Target) -> bool:
 
 
 def _whole(node: FloatNode, target: Target) -> bool:
-    """The runtime does not read `sequence_lens`: every sequence is as long as the input. Cut the input instead."""
+    """The runtime does not read `sequence_lens`: every sequence is as long as the input.
+
+    Constant lengths become a Slice; for others cut the input before the network, or export without lengths.
+    """
     return not node.has(4)
 
 
+def _forward(node: FloatNode, target: Target) -> bool:
+    """The runtime walks forward where `direction` is reverse. Reverse the input, and the output again."""
+    return node.text("direction", "forward") in ("forward", "bidirectional")
+
+
 def _no_peepholes(node: FloatNode, target: Target) -> bool:
-    """The runtime has no peepholes (input P). Train the LSTM without them."""
+    """The runtime has no peepholes (input P), and only up to 64 steps are spelled out. Train the LSTM without them."""
     return not node.has(7)
 
 
 def _no_clip(node: FloatNode, target: Target) -> bool:
-    """The runtime does not read `clip`. Train the network without it."""
-    return node.real("clip", 0.0) == 0.0
+    """The runtime does not read `clip`; its gates end at 6.3, and only up to 64 steps are spelled out.
+
+    Train the network without it, or set it to 6.3 or more.
+    """
+    clip = node.real("clip", 0.0)
+    return clip <= 0 or clip >= _GATES_END
 
 
 def _usual_activations(node: FloatNode, target: Target) -> bool:
-    """The runtime has the usual activations only, sigmoid for the gates and tanh for the rest. Train it with those."""
+    """The runtime has the usual activations only, sigmoid for the gates and tanh for the rest.
+
+    Up to 64 steps are spelled out with most others. Train longer ones with the usual.
+    """
     usual = _ACTIVATIONS[node.op_type] * _directions(node)
     given = node.attributes.get("activations", usual)
     return isinstance(given, tuple) and tuple(str(name).lower() for name in given) == usual
@@ -144,16 +140,22 @@ def _constant_weights(node: FloatNode, target: Target) -> bool:
 
 
 def _reset_after(node: FloatNode, target: Target) -> bool:
-    """The runtime has GRU with linear_before_reset = 1 only. Train it in PyTorch, or in Keras with reset_after=True."""
+    """The runtime has GRU with linear_before_reset = 1 only, and only up to 64 steps are spelled out.
+
+    Train it in PyTorch, or in Keras with reset_after=True.
+    """
     return node.integer("linear_before_reset", 0) == 1
 
 
 def _separate_forget(node: FloatNode, target: Target) -> bool:
-    """The runtime has no coupled input and forget gates (input_forget = 1). Train the LSTM with separate ones."""
+    """The runtime has no coupled input and forget gates (input_forget = 1), and only up to 64 steps are spelled out.
+
+    Train the LSTM with separate ones.
+    """
     return node.integer("input_forget", 0) == 0
 
 
-_COMMON = (_single, _whole, _no_clip, _usual_activations, _constant_weights)
+_COMMON = (_single, _whole, _forward, _no_clip, _usual_activations, _constant_weights)
 CONSTRAINTS: dict[str, tuple[Constraint, ...]] = {
     "GRU": tuple(constraint(check) for check in (*_COMMON, _reset_after)),
     "LSTM": tuple(constraint(check) for check in (*_COMMON, _separate_forget, _no_peepholes)),

@@ -19,7 +19,7 @@ from tinsmith.ops.reduce_emit import emit_extreme, emit_mean, emit_total
 from tinsmith.ops.softmax import running_sum
 from tinsmith.ops.values import from_real, power, saturated, shifted
 from tinsmith.quant.rounding import wrap
-from tinsmith.targets import Target
+from tinsmith.targets import Target, Version
 
 MOST_GROUPS = 4
 """Runs of neighbouring axes that are all reduced or all kept; beyond, the runtime leaves the output unwritten."""
@@ -180,6 +180,7 @@ def _reduction(
         _compute(reduce),
         emit=emit,
         shape=reduced_shape,
+        float_since=Version(3, 3, 0),
         ports=move_ports if moves else free_ports,
         layout=reduced_layout,
         lower=_lower,

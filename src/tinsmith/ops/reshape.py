@@ -24,6 +24,7 @@ from tinsmith.ops.movers import (
     refuse,
     same_format,
 )
+from tinsmith.ops.passage import moves
 from tinsmith.targets import Target
 
 # ---- the exact result: what each operator says the new dimensions are
@@ -207,6 +208,7 @@ def _reshaping(name: str, shape: Callable[[Call], Shape]) -> Operator:
         constraints=_CONSTRAINTS,
         rules=(same_format,),
         passive=True,
+        passage=moves,
     )
 
 

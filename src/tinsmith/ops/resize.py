@@ -13,6 +13,7 @@ from tinsmith.ops.emit import Emit
 from tinsmith.ops.floatnode import FloatNode
 from tinsmith.ops.layouts import spatial
 from tinsmith.ops.lowering import PLAIN, Lowering
+from tinsmith.ops.passage import channelwise
 from tinsmith.ops.places import common_layout
 from tinsmith.ops.ports import ACTIVATION, RAW, Ports
 from tinsmith.ops.resize_limits import CONSTRAINTS, RULES
@@ -139,5 +140,6 @@ OPERATORS = (
         constraints=CONSTRAINTS,
         rules=RULES,
         cost=resize_cost,
+        passage=channelwise,
     ),
 )

@@ -14,7 +14,7 @@ from tinsmith.ops.floatnode import FloatNode
 from tinsmith.ops.layouts import moved_axis, passive
 from tinsmith.ops.lowering import Lowering
 from tinsmith.ops.movers import axis_of, bounded, constant_inputs, integers, known_inputs, refuse, same_format
-from tinsmith.targets import Target
+from tinsmith.targets import Target, Version
 
 
 def _axes(call: Call) -> tuple[int, int]:
@@ -105,6 +105,7 @@ OPERATORS = (
         "StreamingCache",
         _cache,
         shape=_cached_shape,
+        since=Version(3, 2, 4),
         layout=passive,
         lower=_lower_cache,
         rules=(same_format,),

@@ -23,6 +23,7 @@ from tinsmith.ops.movers import (
     refuse,
     same_format,
 )
+from tinsmith.ops.passage import moves
 from tinsmith.ops.places import common_layout
 from tinsmith.targets import Target
 
@@ -120,5 +121,6 @@ OPERATORS = (
         constraints=(constraint(_known),),
         rules=(same_format,),
         passive=True,
+        passage=moves,
     ),
 )

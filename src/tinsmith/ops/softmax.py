@@ -18,7 +18,7 @@ from tinsmith.ops.places import common_layout, placed_shape
 from tinsmith.ops.ports import ACTIVATION, FLOAT, Ports
 from tinsmith.ops.tables import gathered
 from tinsmith.ops.values import power, real
-from tinsmith.targets import Target
+from tinsmith.targets import Target, Version
 
 LARGEST_EXPONENT = -1
 """expf(127 · 2^e) stays finite up to here, and int8 has no maximum subtracted."""
@@ -129,6 +129,7 @@ OPERATORS = (
         "LogSoftmax",
         _log_softmax,
         shape=_same_shape,
+        since=Version(3, 3, 0),
         ports=_ports,
         layout=passive,
         lower=lower_with_axis,

@@ -12,6 +12,7 @@ from tinsmith.ops.emit import Emit
 from tinsmith.ops.floatnode import FloatNode
 from tinsmith.ops.layouts import Perm, identity, passive
 from tinsmith.ops.movers import axis_of, refuse, same_format
+from tinsmith.ops.passage import moves
 from tinsmith.ops.places import common_layout
 
 
@@ -72,6 +73,16 @@ def _emit_identity(emit: Emit) -> None:
 
 
 OPERATORS = (
-    Operator("Transpose", _transpose, emit=_emit_transpose, rules=(same_format,), passive=True, permutes=float_perm),
-    Operator("Identity", _identity, emit=_emit_identity, layout=passive, rules=(same_format,), passive=True),
+    Operator(
+        "Transpose",
+        _transpose,
+        emit=_emit_transpose,
+        rules=(same_format,),
+        passive=True,
+        passage=moves,
+        permutes=float_perm,
+    ),
+    Operator(
+        "Identity", _identity, emit=_emit_identity, layout=passive, rules=(same_format,), passive=True, passage=moves
+    ),
 )

@@ -13,6 +13,7 @@ from tinsmith.ops.floatmath import Float32, Float64
 from tinsmith.ops.floatnode import FloatNode
 from tinsmith.ops.layouts import passive
 from tinsmith.ops.lowering import Lowering, lower_unary
+from tinsmith.ops.passage import Passage, Weighted, stops
 from tinsmith.ops.ports import Ports
 from tinsmith.ops.tables import emit_unary, int8_table, looked_up, table_exponent_rule
 from tinsmith.ops.values import from_real, real
@@ -70,6 +71,7 @@ def unary(
     lower: Callable[[Lowering], None] | None = None,
     constraints: tuple[Constraint, ...] = (),
     rules: tuple[Callable[[Call], str | None], ...] = (),
+    passage: Callable[[FloatNode], Passage | Weighted] = stops,
 ) -> Operator:
     """An operator on one variable.
 
@@ -84,6 +86,7 @@ def unary(
         lower: Where it is not a table in int8 and the plain operator otherwise.
         constraints: Limits of float nodes.
         rules: Limits of program nodes.
+        passage: What becomes of factors on its input's channels.
     """
 
     def lower_default(call: Lowering) -> None:
@@ -104,4 +107,6 @@ def unary(
         constraints=constraints,
         rules=(table_exponent_rule, *rules),
         cost=element_cost,
+        passage=passage,
+        function=lambda node, x, *_: meant(node, x),
     )

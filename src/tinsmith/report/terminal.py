@@ -87,7 +87,7 @@ def evaluation_tables(found: Evaluation) -> list[Table]:
 
 
 def _outputs_table(found: Evaluation) -> Table:
-    table = _table("output", "SNR dB", "cosine", "MSE", "largest error")
+    table = plain_table("output", "SNR dB", "cosine", "MSE", "largest error")
     for name, fidelity in found.outputs.items():
         snr = "equal" if isinf(fidelity.snr_db) and fidelity.snr_db > 0 else f"{fidelity.snr_db:.1f}"
         table.add_row(name, snr, f"{fidelity.cosine:.6f}", f"{fidelity.mse:.3g}", f"{fidelity.max_abs:.3g}")
@@ -96,7 +96,7 @@ def _outputs_table(found: Evaluation) -> Table:
 
 def tensors_table(program: Program, arrays: Mapping[str, Array]) -> Table:
     """Simulated tensors: type, shape, exponent, range of the real numbers, and place of the largest element."""
-    table = _table("output", "type", "shape", "exponent", "smallest", "largest", "largest at", left=2)
+    table = plain_table("output", "type", "shape", "exponent", "smallest", "largest", "largest at", left=2)
     for name, array in arrays.items():
         value = program.values[name]
         scale = 2.0**value.exponent if value.dtype.quantized else 1.0
@@ -109,11 +109,11 @@ def tensors_table(program: Program, arrays: Mapping[str, Array]) -> Table:
 
 def targets_table() -> Table:
     """The chips."""
-    table = _table("target", "family", "rounding", "weights", "int8 sums", "int16 sums", "ESP-DL", left=7)
+    table = plain_table("target", "family", "rounding", "weights", "int8 sums", "int16 sums", "ESP-DL", left=7)
     for target in TARGETS.values():
         weights = "per channel" if target.per_channel else "per tensor"
         sums = [_lane(target, bits) for bits in (8, 16)]
-        table.add_row(target.name, target.family, target.rounding.value, weights, *sums, target.esp_dl)
+        table.add_row(target.name, target.family, target.rounding.value, weights, *sums, f"≥ {target.since}")
     return table
 
 
@@ -124,16 +124,17 @@ def _lane(target: Target, bits: int) -> str:
 
 def operators_table(target: Target) -> Table:
     """The operators float networks may contain, with the limits a user reads about when one is broken."""
-    table = _table("operator", "int8", "int16", "float32", "limits", left=5)
+    table = plain_table("operator", "int8", "int16", "float32", "limits", left=5)
     table.title = f"{target.name}, ESP-DL {target.esp_dl}"
     for name, operator in operators().items():
         if operator.importable:
-            widths = ["yes" if width in operator.types else "" for width in ("int8", "int16", "float32")]
+            has = operator.available(target)
+            widths = ["yes" if width in has else "" for width in ("int8", "int16", "float32")]
             table.add_row(name, *widths, "\n".join(constraint.message for constraint in operator.constraints))
     return table
 
 
-def _table(*columns: str, left: int = 1) -> Table:
+def plain_table(*columns: str, left: int = 1) -> Table:
     """A plain table; columns after the first ``left`` hold numbers."""
     table = Table(box=SIMPLE_HEAD, title_justify="left", pad_edge=False)
     for index, name in enumerate(columns):

@@ -165,7 +165,7 @@ class Compiled:
 
     def _witness(self, part: GraphPart) -> GraphPart:
         """The same graph, also giving the inputs and outputs of every guarded node."""
-        key = ("witness", self.target.name, part.nodes[0].outputs)
+        key = ("witness", self.target, part.nodes[0].outputs)
         if key not in self.program.memo:
             guarded = {guard.output for guard in part.guards}
             wanted = {
@@ -252,7 +252,7 @@ def compile_program(program: Program, target: Target, *, checked: bool = True, s
     Raises:
         ProgramError: A node cannot take the shapes that reach it, or is unknown.
     """
-    key = ("compiled", target.name, checked, save_all)
+    key = ("compiled", target, checked, save_all)
     if key not in program.memo:
         program.memo[key] = _compile(program, target, checked=checked, save_all=save_all)
     found = program.memo[key]

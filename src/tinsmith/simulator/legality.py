@@ -3,33 +3,58 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 
 from tinsmith.ops import find
-from tinsmith.program import Program
+from tinsmith.ops.call import Call
+from tinsmith.ops.versions import lacks, needs
+from tinsmith.program import Node, Program
 from tinsmith.simulator.interpreter import call_of, told
 from tinsmith.simulator.shapes import placeholders
-from tinsmith.targets import Target
+from tinsmith.targets import Target, Version
 
 
-def violations(program: Program, target: Target) -> list[str]:
-    """One message per broken rule, naming the node; memoized on the program.
+def broken_rules(program: Program, target: Target) -> tuple[tuple[Node, str], ...]:
+    """Each broken rule: the node and what is wrong; memoized on the program.
 
     Raises:
         ProgramError: The program is not even consistent.
     """
-    key = ("violations", target.name)
+    key = ("broken", target)
     if key not in program.memo:
-        zeros = placeholders(program, target)
-        found: list[str] = []
-        for node in program.nodes:
-            call = call_of(program, node, zeros, target)
-            with told(node):
-                reasons = [rule(call) for rule in find(node.op_type, node.name).rules]
-            found += [f"{node.subject}: {reason}" for reason in reasons if reason]
-        program.memo[key] = found
+        found: list[tuple[Node, str]] = []
+        for call in _calls(program, target):
+            with told(call.node):
+                reasons = [*lacks(call), *(rule(call) for rule in find(call.node.op_type, call.node.name).rules)]
+            found += [(call.node, reason) for reason in reasons if reason]
+        program.memo[key] = tuple(found)
     result = program.memo[key]
-    assert isinstance(result, list)
+    assert isinstance(result, tuple)
     return result
+
+
+def _calls(program: Program, target: Target) -> Iterator[Call]:
+    zeros = placeholders(program, target)
+    return (call_of(program, node, zeros, target) for node in program.nodes)
+
+
+def needed_version(program: Program, target: Target) -> Version:
+    """The first release of ESP-DL known to load the program on that chip and to compute what the simulator computes.
+
+    Raises:
+        ProgramError: The program is not even consistent.
+    """
+    found = (need.since for call in _calls(program, target) for need in needs(call))
+    return max((target.since, *found))
+
+
+def violations(program: Program, target: Target) -> list[str]:
+    """One message per broken rule, naming the node.
+
+    Raises:
+        ProgramError: The program is not even consistent.
+    """
+    return [f"{node.subject}: {reason}" for node, reason in broken_rules(program, target)]
 
 
 def warn(program: Program, target: Target, stacklevel: int) -> None:
@@ -44,7 +69,7 @@ def warn(program: Program, target: Target, stacklevel: int) -> None:
         ProgramError: The program is not even consistent; each time.
     """
     found = violations(program, target)
-    key = ("warned", target.name)
+    key = ("warned", target)
     if key not in program.memo:
         program.memo[key] = True
         for message in found:

@@ -185,20 +185,25 @@ def _restored(array: Array, original: Original) -> Array:
     return turned.reshape(-1, *original.shape[1:])
 
 
-def target_of(program: Program, target: str | Target | None) -> Target:
+def target_of(program: Program, target: str | Target | None, esp_dl: str | None = None) -> Target:
     """The given target, or the one the file records.
 
+    Args:
+        program: What somebody wants to run.
+        target: The chip, if one is given.
+        esp_dl: The version of ESP-DL that the chip runs, if one is given.
+
     Raises:
-        RecipeError: Neither is there, or the name is unknown.
+        RecipeError: No target is given or recorded, its name is unknown, or ESP-DL is too old for it.
     """
     if target is not None:
-        return find(target)
+        return find(target, esp_dl)
     recorded = program.metadata.get("target")
     if recorded is None:
         raise RecipeError(
             "the file does not record its target.", subject="target", hint="Give one, for example esp32s3."
         )
-    return find(recorded)
+    return find(recorded, esp_dl)
 
 
 def _cores() -> int:

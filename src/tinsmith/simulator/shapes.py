@@ -33,7 +33,7 @@ def placeholders(program: Program, target: Target) -> dict[str, Array]:
     Raises:
         ProgramError: As `infer_shapes`.
     """
-    key = ("placeholders", target.name)
+    key = ("placeholders", target)
     if key not in program.memo:
         program.memo[key] = _placeholders(program, target)
     found = program.memo[key]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from tinsmith.quant.rounding import Rounding
+from tinsmith.targets.version import CURRENT, OLDEST, Version
 
 
 class Saturation(Enum):
@@ -75,16 +76,21 @@ class Target:
             always runs in float32. Also the alignment of the vector kernels.
         simd: Whether the chip has vector kernels (dot products in GRU/LSTM use them on aligned rows).
         max_shift: Largest right shift after an accumulation.
-        esp_dl: Version of the runtime whose numerics are meant.
+        interpolated_tables: Whether int16 tables are interpolated between entries; else the nearest one is taken.
+        since: The first ESP-DL release known to support the chip.
+        esp_dl: The ESP-DL release whose arithmetic the other fields describe; `tinsmith.targets.find` makes a target
+            for another one.
     """
 
     name: str
     family: str
     rounding: Rounding
     per_channel: bool
-    linear: dict[int, LinearUnit]
-    prelu: dict[int, PReluStyle]
-    vector_minimum: dict[int, int] | None
+    linear: dict[int, LinearUnit] = field(hash=False)
+    prelu: dict[int, PReluStyle] = field(hash=False)
+    vector_minimum: dict[int, int] | None = field(hash=False)
     simd: bool
     max_shift: int = 31
-    esp_dl: str = "3.3.9"
+    interpolated_tables: bool = False
+    since: Version = OLDEST
+    esp_dl: Version = CURRENT

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from tinsmith.quant.rounding import Rounding
 from tinsmith.targets.base import Accumulator, LinearUnit, PReluStyle, Target
+from tinsmith.targets.version import Version
 
 C = Target(
     name="c",
@@ -33,4 +34,7 @@ C = Target(
     simd=False,
 )
 
-TARGETS = (C, *(replace(C, name=name) for name in ("esp32", "esp32s2", "esp32c2", "esp32c3", "esp32c5", "esp32c6")))
+ESP32 = replace(C, name="esp32")
+_LATER = ("esp32s2", "esp32c2", "esp32c3", "esp32c5", "esp32c6")
+
+TARGETS = (C, ESP32, *(replace(C, name=name, since=Version(3, 3, 0)) for name in _LATER))

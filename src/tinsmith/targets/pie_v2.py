@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from tinsmith.quant.rounding import Rounding
 from tinsmith.targets.base import Accumulator, LinearUnit, PReluStyle, Saturation, Target
+from tinsmith.targets.version import Version
 
 ESP32P4 = Target(
     name="esp32p4",
@@ -32,6 +33,6 @@ ESP32P4 = Target(
     vector_minimum={8: 16, 16: 8},
     simd=True,
 )
-ESP32S31 = replace(ESP32P4, name="esp32s31")
+ESP32S31 = replace(ESP32P4, name="esp32s31", since=Version(3, 3, 3))
 
 TARGETS = (ESP32P4, ESP32S31)

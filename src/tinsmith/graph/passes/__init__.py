@@ -13,6 +13,8 @@ import onnx_ir as ir
 
 from tinsmith.graph.edit import forget_names
 from tinsmith.graph.passes import (
+    average_pool,
+    channel_shuffle,
     clip,
     duplicates,
     explicit,
@@ -22,18 +24,28 @@ from tinsmith.graph.passes import (
     gelu,
     gemm,
     global_pool,
+    grouped_conv,
     hard_sigmoid,
     hard_swish,
-    initial_state,
     inputs,
+    last_step,
+    lp_pool,
+    max_pool,
     merge_affine,
     no_ops,
+    norm_operators,
+    norms,
+    recurrent_defaults,
+    recurrent_forward,
     reshapes,
     sigmoid,
+    simple_rnn,
     sink_transposes,
     softmax,
     swish,
     transposes,
+    unroll_recurrent,
+    volume_pool,
     windows,
 )
 
@@ -47,7 +59,10 @@ PHASES: tuple[tuple[Rewrite, ...], ...] = (
         no_ops.apply,
         reshapes.apply,
         windows.apply,
+        channel_shuffle.apply,
         clip.apply,
+        norms.apply,
+        norm_operators.apply,
         softmax.apply,
         sigmoid.apply,
         swish.apply,
@@ -57,7 +72,11 @@ PHASES: tuple[tuple[Rewrite, ...], ...] = (
         duplicates.apply,
         transposes.apply,
         sink_transposes.apply,
-        initial_state.apply,
+        recurrent_defaults.apply,
+        recurrent_forward.apply,
+        simple_rnn.apply,
+        unroll_recurrent.apply,
+        last_step.apply,
     ),
     (
         gemm.apply,
@@ -65,9 +84,13 @@ PHASES: tuple[tuple[Rewrite, ...], ...] = (
         fold_affine_before.apply,
         fuse_pad.apply,
         global_pool.apply,
+        volume_pool.apply,
+        max_pool.apply,
+        average_pool.apply,
+        lp_pool.apply,
     ),
     # What is still alone now has no neighbour to go into.
-    (merge_affine.apply,),
+    (merge_affine.apply, grouped_conv.apply),
 )
 _MOST_ROUNDS = 100
 

@@ -6,7 +6,7 @@
 - MaxPool ignores its padding. That is the same as zeros where the input has no negative value (behind Relu, Sigmoid and
   their like) and every window sees an element, and the same as a Pad with the lowest float.
 
-Exact. Pads that cut, or that pad other dimensions, stay.
+Exact. Pads that cut, or that pad other dimensions, stay, and so do those without which the runtime would walk wrongly.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from tinsmith.graph.edit import (
     shape_of,
 )
 from tinsmith.graph.passes.clip import bounds
+from tinsmith.ops.windows import Walk, trouble
 
 _NOT_NEGATIVE = ("Relu", "Clip", "Sigmoid", "HardSigmoid", "Softmax", "Exp", "Sqrt")
 _CHOOSING = ("MaxPool", "AveragePool", "GlobalAveragePool", "Concat", "Reshape", "Transpose", "Slice")
@@ -69,6 +70,9 @@ def _same(node: ir.Node, pad: ir.Node, value: float, own: tuple[int, ...], pads:
         return value == 0
     kernel = get_ints(node, "kernel_shape", ())
     if get_int(node, "ceil_mode", 0) or any(p >= k for p, k in zip(pads, (*kernel, *kernel), strict=True)):
+        return False
+    lengths, strides = shape_of(present(pad, 0))[2:], get_ints(node, "strides", (1,) * len(kernel))
+    if trouble(lengths, Walk(kernel, strides, pads[: len(kernel)], pads[len(kernel) :])) is not None:
         return False
     if node.op_type == "AveragePool":
         # Older ONNX Runtimes (1.24) average wrongly where more padding counts behind the data than in front of it.

@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from tinsmith.graph.edit import Attribute, each, get_int, get_ints, get_string, present, set_attributes, shape_of
 
-_KINDS = ("Conv", "ConvTranspose", "MaxPool", "AveragePool")
+_KINDS = ("Conv", "ConvTranspose", "MaxPool", "AveragePool", "LpPool")
 
 
 def apply(graph: ir.Graph) -> bool:
@@ -25,6 +25,7 @@ def _write_out(node: ir.Node) -> bool:
     convolves = node.op_type in ("Conv", "ConvTranspose")
     kernel = get_ints(node, "kernel_shape", shape_of(present(node, 1))[2:] if convolves else ones)
     strides, dilations = get_ints(node, "strides", ones), get_ints(node, "dilations", ones)
+    dilations = tuple(d if k > 1 else 1 for d, k in zip(dilations, kernel, strict=True))
     full = tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilations, strict=True))
     wanted: dict[str, Attribute | None] = {
         "kernel_shape": kernel,

@@ -1,0 +1,77 @@
+"""Bias correction: every channel's mean becomes what it is in the float network.
+
+Rounded weights, and the errors of the layers before, shift the mean of each output channel. The shift is measured on
+calibration data, with the inputs the chip has at that place, and taken out of the bias.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinsmith.algorithms.float_nodes import FloatNodes
+from tinsmith.algorithms.walk import Visit
+from tinsmith.ops import operators
+from tinsmith.ops.floatnode import Array, FloatNode, Operand
+from tinsmith.ops.ports import Kind
+
+
+def correct_bias(visit: Visit) -> FloatNode:
+    """The node with a corrected bias; as it is where the chip's operator has none (MatMul)."""
+    return with_corrected_bias(visit, visit.node)
+
+
+def with_corrected_bias(visit: Visit, node: FloatNode) -> FloatNode:
+    """A node of possibly other weights, with the bias that makes its means those of the float network's node.
+
+    Args:
+        visit: The float network's node, and what reaches it.
+        node: The node to correct.
+    """
+    bias = visit.weighted.weights + 1
+    ports = operators()[node.op_type].ports(_with_bias(node, bias, np.zeros(1, np.float32)), visit.target)
+    if len(ports.inputs) <= bias or ports.inputs[bias].kind is not Kind.BIAS:
+        return node
+    rounded = FloatNodes([_rounded(visit, node)], node.outputs)
+    name, output = node.input(0).name, node.outputs[0]
+
+    def shift(index: int) -> Array:
+        found = rounded({name: visit.chips[index]})[output.name]
+        return _means(visit.wanted[index], visit.weighted.channels) - _means(found, visit.weighted.channels)
+
+    shifts = np.mean(visit.run_all(shift), axis=0)
+    old = node.const(bias) if node.has(bias) else None
+    values = shifts if old is None else np.broadcast_to(old, _channels_last(old, len(shifts))) + shifts
+    return _with_bias(node, bias, values.astype(np.float32))
+
+
+def _channels_last(bias: Array, channels: int) -> tuple[int, ...]:
+    return (*bias.shape[:-1], channels) if bias.ndim else (channels,)
+
+
+def _means(array: Array, axis: int) -> NDArray[np.float64]:
+    axis %= array.ndim
+    found: NDArray[np.float64] = array.mean(axis=tuple(d for d in range(array.ndim) if d != axis), dtype=np.float64)
+    return found
+
+
+def _rounded(visit: Visit, node: FloatNode) -> FloatNode:
+    """The node with the weights the chip has."""
+    index = visit.weighted.weights
+    weights = node.const(index)
+    assert weights is not None
+    integers = visit.format.quantize(weights, visit.target.rounding)
+    inputs = list(node.inputs)
+    inputs[index] = replace(node.input(index), const=visit.format.dequantize(integers))
+    return replace(node, inputs=tuple(inputs))
+
+
+def _with_bias(node: FloatNode, index: int, values: NDArray[np.float32]) -> FloatNode:
+    name = node.input(index).name if node.has(index) else f"{node.name}_bias"
+    if not name.endswith(f"|{node.name}"):
+        name = f"{name}|{node.name}"
+    inputs = [*node.inputs, None][: max(len(node.inputs), index + 1)]
+    inputs[index] = Operand(name, values.shape, values.dtype, values)
+    return replace(node, inputs=tuple(inputs))

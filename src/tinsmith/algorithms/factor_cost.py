@@ -1,0 +1,219 @@
+"""The noise a choice of factors leaves, and its gradient (see `tinsmith.algorithms.equalize`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinsmith.algorithms.channels import Classes, Labels, LinearSite
+from tinsmith.algorithms.groups import Groups, group
+from tinsmith.algorithms.portrait import Portrait
+from tinsmith.algorithms.sensitivity import Costs, per_channel, window
+from tinsmith.ops.floatnode import Network
+from tinsmith.targets import Target
+
+POWER = 16
+"""The maximum over channels is smoothed: Σ xᵖ stands for it where shares are concerned."""
+TINY = 1e-30
+
+Reals = NDArray[np.float64]
+
+
+@dataclass(slots=True, eq=False)
+class ValueTerm:
+    """Values that share an exponent.
+
+    Attributes:
+        classes: The classes of their elements, each once.
+        ranges: Logarithm of the largest magnitude in each class.
+        costs: Cost of unit noise on all elements of each class.
+        weight: Relative size of a step: 1 for int8, 2**-16 (squared steps) for int16.
+        group: Which group of values.
+    """
+
+    classes: Labels
+    ranges: Reals
+    costs: Reals
+    weight: float
+    group: int
+
+    def gradient(self, position: Reals, into: Reals) -> None:
+        logs = self.ranges - position[self.classes]
+        top = logs.max()
+        share = np.exp(POWER * (logs - top))
+        share /= share.sum()
+        costs = self.costs * np.exp(2 * position[self.classes])
+        total = costs.sum()
+        into += np.bincount(
+            self.classes,
+            weights=2 * self.weight * np.exp(2 * top) * (costs - total * share),
+            minlength=len(into),
+        )
+
+
+@dataclass(slots=True, eq=False)
+class WeightTerm:
+    """Weights of one linear node.
+
+    Attributes:
+        site: The node.
+        sizes: Logarithm of the largest magnitude over the window, (output channels, input channels).
+        rows: Cost of unit noise on each output channel.
+        columns: Energy that meets each input channel's weights: mean square times positions in the window.
+        weight: As of values.
+        per_channel: Whether each output channel has an exponent of its own.
+    """
+
+    site: LinearSite
+    sizes: Reals
+    rows: Reals
+    columns: Reals
+    weight: float
+    per_channel: bool
+    _around: tuple[Reals, Reals, Reals, Reals] | None = field(default=None)
+
+    @property
+    def depthwise(self) -> bool:
+        return self.site.weighted.columns is None
+
+    def recenter(self, position: Reals) -> None:
+        """Powers of the scaled weights at this position, so that `gradient` is two matrix-vector products."""
+        inner, outer = position[self.site.columns], position[self.site.rows]
+        logs = self.sizes - outer[:, None] + (inner[:, None] if self.depthwise else inner[None, :])
+        tops = logs.max(axis=1)
+        powers = np.exp(POWER * (logs - tops[:, None])).astype(np.float32)
+        self._around = (powers.astype(np.float64) if powers.size < 4096 else powers, tops, inner.copy(), outer.copy())
+
+    def gradient(self, position: Reals, into: Reals) -> None:
+        if self.depthwise:
+            self._depthwise(position, into)
+        else:
+            self._full(position, into)
+
+    def _depthwise(self, position: Reals, into: Reals) -> None:
+        if self.per_channel:
+            return  # a channel's step follows its factors: nothing to gain
+        inner, outer = position[self.site.columns], position[self.site.rows]
+        logs = self.sizes[:, 0] + inner - outer
+        share = np.exp(POWER * (logs - logs.max()))
+        share /= share.sum()
+        costs = self.rows * np.exp(2 * outer) * self.columns * np.exp(-2 * inner)
+        pull = 2 * self.weight * np.exp(2 * logs.max()) * (costs.sum() * share - costs)
+        into += np.bincount(self.site.columns, weights=pull, minlength=len(into))
+        into -= np.bincount(self.site.rows, weights=pull, minlength=len(into))
+
+    def _full(self, position: Reals, into: Reals) -> None:
+        assert self._around is not None
+        powers, tops, inner0, outer0 = self._around
+        inner, outer = position[self.site.columns], position[self.site.rows]
+        lift = np.exp(POWER * (inner - inner0))
+        sums = np.maximum(powers @ lift.astype(powers.dtype), TINY).astype(np.float64)
+        largest = tops + np.log(sums) / POWER - (outer - outer0)
+        met = self.columns * np.exp(-2 * inner)
+        if self.per_channel:
+            noise = self.weight * self.rows * np.exp(2 * (outer + largest)) * met.sum()
+            share = lift * ((noise / sums) @ powers)
+            pull = 2 * (share - noise.sum() * met / met.sum())
+            into += np.bincount(self.site.columns, weights=pull, minlength=len(into))
+            return
+        top = largest.max()
+        rows = self.rows * np.exp(2 * outer)
+        share = np.exp(POWER * (largest - top))
+        share /= share.sum()
+        noise_all = 2 * self.weight * np.exp(2 * top) * rows.sum() * met.sum()
+        columns = lift * ((share / sums) @ powers)
+        into += np.bincount(self.site.columns, weights=noise_all * (columns - met / met.sum()), minlength=len(into))
+        into += np.bincount(self.site.rows, weights=noise_all * (rows / rows.sum() - share), minlength=len(into))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FactorCost:
+    """The whole network's noise as a function of the factors' logarithms."""
+
+    values: tuple[ValueTerm, ...]
+    weights: tuple[WeightTerm, ...]
+    groups: Groups
+
+    def recenter(self, position: Reals) -> None:
+        """Take a new reference for the smooth maximum."""
+        for term in self.weights:
+            if not term.depthwise:
+                term.recenter(position)
+
+    def gradient(self, position: Reals) -> Reals:
+        """Derivatives of the noise by the logarithm of each class's factor."""
+        found = np.zeros(len(position))
+        for value in self.values:
+            value.gradient(position, found)
+        for weights in self.weights:
+            weights.gradient(position, found)
+        return found
+
+
+def factor_cost(
+    network: Network,
+    partition: Classes,
+    bits: Mapping[str, int],
+    target: Target,
+    seen: Mapping[str, Portrait],
+    noise: Costs,
+) -> FactorCost:
+    """Everything the factors can change."""
+    groups = group(network, bits, target)
+    values = [_value_term(index, names, groups, partition, seen, noise) for index, names in groups.measured.items()]
+    weights = [
+        _weight_term(site, bits[site.node.name], target, seen, noise)
+        for site in partition.linear
+        if bits[site.node.name] != 32 and site.node.outputs[0].name in noise and site.node.input(0).name in seen
+    ]
+    return FactorCost(tuple(term for term in values if term is not None), tuple(weights), groups)
+
+
+def weight_of(bits: int) -> float:
+    """Squared steps of this width relative to int8's."""
+    return float(2.0 ** (-2 * (bits - 8)))
+
+
+def _value_term(
+    index: int,
+    names: tuple[str, ...],
+    groups: Groups,
+    partition: Classes,
+    seen: Mapping[str, Portrait],
+    noise: Costs,
+) -> ValueTerm | None:
+    ranges, costs = np.zeros(partition.count), np.zeros(partition.count)
+    met = np.zeros(partition.count, dtype=bool)
+    for name in names:
+        if name not in noise or name not in seen or name not in partition.of:
+            continue
+        labels = partition.of[name].ravel()
+        np.maximum.at(ranges, labels, seen[name].largest.ravel().astype(np.float64))
+        cost = np.broadcast_to(noise[name], partition.of[name].shape).ravel()
+        costs += np.bincount(labels, weights=cost, minlength=partition.count)
+        met[labels] = True
+    found = np.flatnonzero(met)
+    if not len(found):
+        return None
+    return ValueTerm(found, np.log(np.maximum(ranges[found], TINY)), costs[found], weight_of(groups.bits[index]), index)
+
+
+def _weight_term(site: LinearSite, bits: int, target: Target, seen: Mapping[str, Portrait], noise: Costs) -> WeightTerm:
+    node, weighted = site.node, site.weighted
+    source, output = node.input(0), node.outputs[0]
+    weights = node.const(weighted.weights)
+    assert weights is not None
+    windows = window(np.abs(weights.astype(np.float64)), weighted)
+    power = per_channel(seen[source.name].power.astype(np.float64), source, weighted.channels)
+    power /= np.prod(source.shape) / len(power)
+    return WeightTerm(
+        site,
+        np.log(np.maximum(windows.max(axis=2), TINY)),
+        np.maximum(per_channel(noise[output.name], output, weighted.channels), TINY),
+        np.maximum(power * windows.shape[2], TINY),
+        weight_of(bits),
+        target.per_channel,
+    )

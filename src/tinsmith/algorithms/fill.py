@@ -1,0 +1,210 @@
+"""Factors that make tensors fill the range their power-of-two exponent gives them.
+
+A power-of-two step wastes up to one bit. Values that hang together (they share a class of channels, or an exponent) may
+still be scaled by one more common factor. For each such *component*, factors between 2**-½ and 2**½ are tried, and the one of
+least noise, with steps that are powers of two, is kept; a few rounds over all components.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinsmith.algorithms.channels import Classes, Labels
+from tinsmith.algorithms.factor_cost import FactorCost, WeightTerm
+from tinsmith.algorithms.portrait import Portrait
+from tinsmith.algorithms.sensitivity import Costs
+from tinsmith.ops.floatnode import Network
+from tinsmith.targets import Target
+
+TRIED = np.arange(-8, 8) / 16
+ROUNDS = 3
+_GRID = np.linspace(-3, 1.2, 64)
+"""Logarithms (base 2) of the ranges whose noise is tabulated, relative to the largest magnitude."""
+
+Reals = NDArray[np.float64]
+
+
+def fill(
+    network: Network,
+    partition: Classes,
+    bits: Mapping[str, int],
+    target: Target,
+    seen: Mapping[str, Portrait],
+    noise: Costs,
+    cost: FactorCost,
+    position: Reals,
+    low: Reals,
+    high: Reals,
+) -> Reals:
+    """One more factor for each component.
+
+    Args:
+        position: Logarithms of the factors by class, and their bounds.
+
+    Returns:
+        The logarithms with the components' factors added.
+    """
+    component = _components(partition, cost)
+    terms: list[tuple[set[int], Callable[[Reals], float]]] = []
+    for value in _values(partition, seen, noise, cost, position):
+        terms.append(({int(component[value.label])}, value.noise_at(component)))
+    for weights in cost.weights:
+        met = _Weights.of(weights, position, component)
+        terms.append(({met.inner, met.outer}, met.noise))
+    touching: dict[int, list[Callable[[Reals], float]]] = {}
+    for components, term in terms:
+        for index in components:
+            touching.setdefault(index, []).append(term)
+    shift = np.zeros(partition.count)
+    room = _room(component, position, low, high)
+    for _ in range(ROUNDS):
+        for index, nearby in touching.items():
+            if index != component[0]:
+                _settle(shift, index, nearby, room[index])
+    found: Reals = position + shift[component] * np.log(2)
+    return found
+
+
+def _settle(shift: Reals, index: int, terms: list[Callable[[Reals], float]], room: tuple[float, float]) -> None:
+    found = []
+    for tried in TRIED[(room[0] <= TRIED) & (room[1] >= TRIED)]:
+        shift[index] = tried
+        found.append((sum(term(shift) for term in terms), abs(tried), tried))
+    shift[index] = min(found)[2] if found else 0.0
+
+
+def _room(component: Labels, position: Reals, low: Reals, high: Reals) -> dict[int, tuple[float, float]]:
+    """How far each component may still be shifted (base 2)."""
+    found = {}
+    for index in np.unique(component):
+        of = component == index
+        found[int(index)] = (
+            float(np.max(low[of] - position[of])) / np.log(2) - 1e-9,
+            float(np.min(high[of] - position[of])) / np.log(2) + 1e-9,
+        )
+    return found
+
+
+def _components(partition: Classes, cost: FactorCost) -> Labels:
+    """By class: the smallest class that shares a value or an exponent with it."""
+    parents = np.arange(partition.count)
+    for name, index in cost.groups.of.items():
+        if name in partition.of:
+            labels = np.unique(partition.of[name])
+            _join(parents, labels)
+            first = _first(cost, index)
+            if first is not None:
+                _join(parents, np.asarray([first, labels[0]]))
+    while not np.array_equal(parents[parents], parents):
+        parents = parents[parents]
+    return parents
+
+
+def _first(cost: FactorCost, index: int) -> int | None:
+    return next((int(term.classes[0]) for term in cost.values if term.group == index), None)
+
+
+def _join(parents: Labels, labels: Labels) -> None:
+    while not np.array_equal(parents[parents], parents):
+        parents[:] = parents[parents]
+    roots = np.unique(parents[labels])
+    parents[np.isin(parents, roots)] = roots[0]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Value:
+    """Noise of the values of one group by the range their exponent gives them.
+
+    Attributes:
+        label: A class of theirs.
+        weight: Cost of unit noise on all their elements.
+        grid: Logarithms (base 2) of ranges.
+        noise: Mean noise of an element at each of them: rounding, and what is beyond the range.
+    """
+
+    label: int
+    weight: float
+    grid: Reals
+    noise: Reals
+
+    def noise_at(self, component: Labels) -> Callable[[Reals], float]:
+        """The noise as a function of the components' shifts, at the best power-of-two exponent."""
+        index = int(component[self.label])
+
+        def found(shift: Reals) -> float:
+            moved = float(shift[index])
+            exponents = np.arange(np.floor(self.grid[0] - moved), np.ceil(self.grid[-1] - moved) + 1)
+            ranges = exponents + moved + np.log2(127.5 / 128)
+            noise = np.interp(ranges, self.grid, self.noise)
+            beyond = ranges > self.grid[-1]
+            noise[beyond] = np.square(2.0 ** ranges[beyond] / 127.5) / 12
+            return self.weight * float(noise.min())
+
+        return found
+
+
+def _values(
+    partition: Classes, seen: Mapping[str, Portrait], noise: Costs, cost: FactorCost, position: Reals
+) -> list[_Value]:
+    found = []
+    factors = np.exp(position)
+    for term in cost.values:
+        magnitudes = []
+        for name in cost.groups.measured[term.group]:
+            if name in partition.of and name in seen:
+                labels = partition.of[name].ravel()[seen[name].places]
+                magnitudes.append(np.abs(seen[name].kept / factors[labels]).ravel())
+        elements = np.concatenate(magnitudes)
+        elements = elements[elements > 0]
+        # The strided elements may miss the largest ones.
+        top = float(np.exp((term.ranges - position[term.classes]).max()))
+        if not len(elements) or top <= 0:
+            continue
+        grid = np.log2(top) + _GRID
+        large = np.sort(elements)[-max(1, len(elements) // 20) :]
+        steps = 2.0**grid / 127.5
+        beyond = np.clip(large[None, :] - 2.0 ** grid[:, None], 0, None)
+        clipped = np.square(beyond).sum(axis=1) / len(elements)
+        weight = term.weight * float((term.costs * factors[term.classes] ** 2).sum())
+        found.append(_Value(int(term.classes[0]), weight, grid, steps**2 / 12 + clipped))
+    return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Weights:
+    """Noise of one node's weights.
+
+    Attributes:
+        inner, outer: Components of the channels it reads and writes.
+        sizes: Logarithm (base 2) of the largest magnitude at each exponent: one, or one for each output channel.
+        costs: Cost of a unit squared step at each of them.
+    """
+
+    inner: int
+    outer: int
+    sizes: Reals
+    costs: Reals
+
+    @classmethod
+    def of(cls, term: WeightTerm, position: Reals, component: Labels) -> _Weights:
+        site = term.site
+        inner, outer = position[site.columns], position[site.rows]
+        rows, columns = term.rows * np.exp(2 * outer), term.columns * np.exp(-2 * inner)
+        if term.depthwise:
+            sizes, costs = term.sizes[:, 0] + inner - outer, rows * columns
+        else:
+            sizes, costs = (term.sizes + inner[None, :]).max(axis=1) - outer, rows * columns.sum()
+        if not term.per_channel:
+            sizes, costs = sizes.max(keepdims=True), costs.sum(keepdims=True)
+        return cls(
+            int(component[site.columns[0]]), int(component[site.rows[0]]), sizes / np.log(2), costs * term.weight
+        )
+
+    def noise(self, shift: Reals) -> float:
+        moved = float(shift[self.inner] - shift[self.outer])
+        steps = np.ceil(self.sizes + moved - np.log2(127.5) - 1e-9) - moved
+        return float((self.costs * 4.0**steps).sum()) / 12

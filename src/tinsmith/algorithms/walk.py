@@ -1,0 +1,213 @@
+"""Going through a network step by step with calibration samples, as floats and as the chip computes.
+
+At every linear node whose weights are constant, an *adjustment* sees what reaches the node in both worlds and may give it
+other weights or another bias; what follows is computed with those. Every step is lowered and run by itself, exactly, so
+adjustments deal with what the chip does, errors of all earlier layers included.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinsmith.algorithms.float_nodes import FloatNodes
+from tinsmith.algorithms.weights import weights_of
+from tinsmith.lower import lower
+from tinsmith.ops import operators
+from tinsmith.ops.floatnode import Array, FloatNode, Network, Operand
+from tinsmith.ops.layouts import inverse
+from tinsmith.ops.passage import Weighted
+from tinsmith.ops.steps import Step, steps
+from tinsmith.quant.format import Format, Formats
+from tinsmith.simulator.compiled import Compiled, compile_program
+from tinsmith.targets import Target
+
+Samples = Sequence[Mapping[str, Array]]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Visit:
+    """A linear node, and what reaches it.
+
+    Attributes:
+        node: The node, with the weights of the float network.
+        weighted: Where its weights and channels are.
+        format: Format of the weights.
+        floats: Input 0 in the float network, one array per sample, ONNX order.
+        chips: Input 0 as the chip has it, as real numbers, likewise.
+        wanted: The node's output in the float network, before any activation, likewise.
+        target: The chip.
+        run_all: Applies a function to each sample's index, on several cores.
+    """
+
+    node: FloatNode
+    weighted: Weighted
+    format: Format
+    floats: list[NDArray[np.float32]]
+    chips: list[NDArray[np.float32]]
+    wanted: list[NDArray[np.float32]]
+    target: Target
+    run_all: Callable[[Callable[[int], Array]], list[Array]]
+
+    @property
+    def weights(self) -> Array:
+        """The float weights."""
+        found = self.node.const(self.weighted.weights)
+        assert found is not None
+        return found
+
+
+Adjustment = Callable[[Visit], FloatNode]
+
+
+def walk(
+    network: Network,
+    formats: Formats,
+    bits: Mapping[str, int],
+    target: Target,
+    samples: Samples,
+    adjust: Adjustment,
+    progress: Callable[[int, int], None] | None = None,
+) -> Network:
+    """Adjust the linear nodes of a network, in order.
+
+    Args:
+        network: The network; formats, bits as chosen for it.
+        formats: Stay as they are: an adjusted node whose bias no longer fits its accumulator is left as it was.
+        bits: Width of each node by name.
+        target: The chip.
+        samples: Calibration samples, `{input: array}` in ONNX order. All of them are in memory at once, with the values
+            alive at any step.
+        adjust: Called for each linear node with constant weights that runs in integers.
+        progress: Called with steps done and in all.
+
+    Returns:
+        The network with the adjusted nodes.
+    """
+    return _Walk(network, formats, bits, target, samples).run(adjust, progress)
+
+
+class _Walk:
+    def __init__(
+        self, network: Network, formats: Formats, bits: Mapping[str, int], target: Target, samples: Samples
+    ) -> None:
+        self.network = network
+        self.formats = formats
+        self.bits = bits
+        self.target = target
+        self.count = len(samples)
+        self.steps = steps(network, formats)
+        self.reads = Counter(name for step in self.steps for name in _read(step))
+        self.kept = {operand.name for operand in network.outputs}
+        self.floats = {o.name: [np.asarray(s[o.name]) for s in samples] for o in network.inputs}
+        self.chips = {o.name: [self._first(o, s[o.name]) for s in samples] for o in network.inputs}
+        self.pool = ThreadPoolExecutor(min(os.cpu_count() or 1, 8))
+
+    def _first(self, operand: Operand, array: Array) -> Array:
+        chosen = self.formats.values.get(operand.name)
+        return np.asarray(array) if chosen is None else chosen.quantize(array, self.target.rounding)
+
+    def run(self, adjust: Adjustment, progress: Callable[[int, int], None] | None) -> Network:
+        adjusted: dict[str, FloatNode] = {}
+        with self.pool:
+            for done, step in enumerate(self.steps):
+                if progress is not None:
+                    progress(done, len(self.steps))
+                node = self._step(step, adjust)
+                if node is not step.node:
+                    adjusted[node.name] = node
+        return replace(self.network, nodes=tuple(adjusted.get(n.name, n) for n in self.network.nodes))
+
+    def _step(self, step: Step, adjust: Adjustment) -> FloatNode:
+        node = step.node
+        weighted = operators()[node.op_type].passage(node)
+        adjustable = isinstance(weighted, Weighted) and self.bits[node.name] != 32
+        wanted = list(dict.fromkeys((*step.outputs, node.outputs[0]))) if adjustable else list(step.outputs)
+        run = FloatNodes(_nodes(step), wanted)
+        results = self._all(lambda index: run({name: self.floats[name][index] for name in run.inputs}))
+        if isinstance(weighted, Weighted) and adjustable:
+            node = self._adjusted(step, weighted, [r[step.node.outputs[0].name] for r in results], adjust)
+            step = replace(step, node=node)
+        exact = _Exact(step, self.formats, self.bits, self.target)
+        chips = self._all(lambda index: exact.run({name: self.chips[name][index] for name in exact.inputs}))
+        for output in step.outputs:
+            self.floats[output.name] = [result[output.name] for result in results]
+            self.chips[output.name] = [result[output.name] for result in chips]
+        for name in _read(step):
+            self.reads[name] -= 1
+            if not self.reads[name] and name not in self.kept:
+                self.floats.pop(name, None)
+                self.chips.pop(name, None)
+        return node
+
+    def _adjusted(self, step: Step, weighted: Weighted, wanted: list[Array], adjust: Adjustment) -> FloatNode:
+        node = step.node
+        source = node.input(0).name
+        chosen = self.formats.at(node.name, weighted.weights, node.input(weighted.weights).name)
+        if chosen is None:
+            return node
+        found = self.formats.values.get(source)
+        chips = [
+            array if found is None or array.dtype.kind == "f" else found.dequantize(array)
+            for array in self.chips[source]
+        ]
+        visit = Visit(node, weighted, chosen, self.floats[source], chips, wanted, self.target, self._all)
+        changed = adjust(visit)
+        arriving = self.formats.at(node.name, 0, source)
+        if arriving is None or not _fits(changed, chosen, arriving.exponent, self.target, self.bits[node.name]):
+            return node
+        return changed
+
+    def _all(self, function: Callable[[int], T]) -> list[T]:
+        return list(self.pool.map(function, range(self.count)))
+
+
+def _fits(node: FloatNode, chosen: Format, arriving: int, target: Target, bits: int) -> bool:
+    ports = operators()[node.op_type].ports(node, target)
+    weights = weights_of(node, ports, target, bits)
+    return weights is None or weights.hold(np.asarray(chosen.exponents), arriving, target)
+
+
+class _Exact:
+    """One step as a program of its own, on arrays in ONNX order."""
+
+    def __init__(self, step: Step, formats: Formats, bits: Mapping[str, int], target: Target) -> None:
+        nodes = _nodes(step)
+        read = {i.name: i for node in nodes for i in node.inputs if i is not None and i.const is None}
+        made = {output.name for node in nodes for output in node.outputs}
+        inputs = tuple(operand for name, operand in read.items() if name not in made)
+        lowered = lower(Network(nodes, inputs, step.outputs), formats, bits, target)
+        self.inputs = tuple(operand.name for operand in inputs)
+        self._perms = lowered.perms
+        self._compiled: Compiled = compile_program(lowered.program, target, checked=False)
+        self._compiled.open(1)
+
+    def run(self, values: Mapping[str, Array]) -> dict[str, Array]:
+        feeds = {}
+        for value in self._compiled.program.inputs:
+            array = values[value.name].transpose(self._perms[value.name])
+            if value.dtype.quantized and array.dtype.kind == "f":
+                array = self._compiled.target.rounding.quantize(array, value.exponent, value.dtype.bits)
+            feeds[value.name] = np.ascontiguousarray(array)
+        found = self._compiled.run(feeds)
+        return {name: array.transpose(inverse(self._perms[name])) for name, array in found.items()}
+
+
+def _nodes(step: Step) -> tuple[FloatNode, ...]:
+    return (step.node,) if step.fused is None else (step.node, step.fused)
+
+
+def _read(step: Step) -> list[str]:
+    """Values the step reads, once each."""
+    nodes = _nodes(step)
+    made = {output.name for node in nodes for output in node.outputs}
+    names = [i.name for node in nodes for i in node.inputs if i is not None and i.const is None]
+    return [name for name in dict.fromkeys(names) if name not in made]

@@ -1,0 +1,172 @@
+"""`check`: will this model run on that chip, and if not, why?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import inf
+from pathlib import Path
+from typing import Any
+
+from tinsmith import importers
+from tinsmith.graph.head import head_notes
+from tinsmith.graph.network import network as network_of
+from tinsmith.graph.provenance import Origin
+from tinsmith.ops.floatnode import FloatNode, Network
+from tinsmith.ops.steps import activations_after_linear, upper_bound
+from tinsmith.placement import Decision, Placement, forced, place_rest, refusals
+from tinsmith.targets import Target, caveat, find
+from tinsmith.verdict.opening import Opened, open_model
+from tinsmith.verdict.result import Outcome, Row, Verdict
+from tinsmith.verdict.trial import try_out
+
+_NOT_LOOKED_AT = "It could not be looked at: it depends on {!r}, which is refused."
+
+
+def check(
+    model: Any,
+    target: str | Target = "esp32s3",
+    *,
+    bits: int = 8,
+    int16: Sequence[str] | str = (),
+    esp_dl: str | None = None,
+    input_shapes: Mapping[str, Sequence[int]] | None = None,
+    outputs: Sequence[str] | str | None = None,
+) -> Verdict:
+    """Say whether a model will run on a chip, before any calibration data are collected.
+
+    All reasons are collected. What shows only in scales and layouts is found by quantizing for once with random input.
+
+    Args:
+        model: A path to an ONNX file, an `onnx.ModelProto` or an onnx-ir model. Never modified.
+        target: The chip.
+        bits: 8 or 16.
+        int16: Regular expressions of layer names that run in int16.
+        esp_dl: The firmware's version of ESP-DL, such as ``3.3.9``; by default the target's.
+        input_shapes: Shapes of inputs with open dimensions.
+        outputs: Cut the model at these values; ``auto`` before the heads of detectors.
+
+    Returns:
+        The verdict: `.deployable`, `.rows`, `.notes`.
+
+    Raises:
+        ModelError: The file cannot be read, or input shapes and outputs do not fit the model. A model that merely
+            cannot deploy is no error.
+        RecipeError: An option is unknown or contradictory.
+    """
+    chip = find(target, esp_dl)
+    patterns = (int16,) if isinstance(int16, str) else tuple(int16)
+    ends = (outputs,) if isinstance(outputs, str) else outputs
+    source = importers.load(model)
+    opened = open_model(source, input_shapes, ends)
+    label = str(model) if isinstance(model, (str, Path)) else source.graph.name or "the model"
+    general = () if ends else head_notes(source)
+    if opened.model is None:
+        return _verdict(label, chip, opened, _Findings(), general)
+    network = network_of(opened.model)
+    refused = refusals(network, chip)
+    placement = place_rest(network, chip, refused, bits=bits, int16=patterns)
+    trial = try_out(opened.model, network, placement, chip, refused)
+    reasons = {**refused, **{name: (*refused.get(name, ()), *found) for name, found in trial.refused.items()}}
+    nodes = {node.name: node for node in network.nodes}
+    findings = _Findings(nodes, placement, reasons, _activations(network), tuple(trial.problems))
+    warning = caveat(chip)
+    cautions = () if warning is None else (warning,)
+    return _verdict(label, chip, opened, findings, (*forced(placement), *general, *trial.notes, *cautions))
+
+
+@dataclass(frozen=True, slots=True)
+class _Findings:
+    """What is known about the nodes of the canonical network.
+
+    Attributes:
+        nodes: The nodes by name.
+        placement: Decisions for those that are not refused by their constraints.
+        reasons: Why nodes are refused, by name.
+        inside: Nodes that have an activation within them, by the activation's name.
+        problems: Reasons that name no node.
+    """
+
+    nodes: Mapping[str, FloatNode] = field(default_factory=dict)
+    placement: Placement = field(default_factory=dict)
+    reasons: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    inside: Mapping[str, FloatNode] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+
+
+def _verdict(label: str, target: Target, opened: Opened, findings: _Findings, notes: tuple[str, ...]) -> Verdict:
+    homes = {part.name: node.name for node in findings.nodes.values() for part in node.body}
+    known = {origin.node: _merged(origin, homes) for origin in opened.origins}
+    blamed, general = _blamed(known, findings)
+    rows = []
+    for name, operator in opened.nodes:
+        if name in opened.refused:
+            rows.append(Row(name, operator, "refused", reasons=opened.refused[name]))
+        elif name in opened.hidden:
+            rows.append(Row(name, operator, "unknown", why=_NOT_LOOKED_AT.format(opened.hidden[name])))
+        else:
+            rows.append(_row(known[name], findings, blamed.get(name, ())))
+    problems = (*opened.problems, *general, *findings.problems)
+    return Verdict(label, target.name, str(target.esp_dl), tuple(rows), problems, notes)
+
+
+def _merged(origin: Origin, homes: Mapping[str, str]) -> Origin:
+    """The origin where several nodes of the canonical form are one node of the network."""
+    into = tuple(dict.fromkeys(homes.get(name, name) for name in origin.into))
+    if not any(name in homes for name in origin.into):
+        return origin
+    return replace(origin, kind="rewritten" if origin.node in into else "absorbed", into=into)
+
+
+def _row(origin: Origin, findings: _Findings, reasons: tuple[str, ...]) -> Row:
+    change = _change(origin, findings.nodes, findings.inside)
+    if origin.kind in ("constant", "removed"):
+        outcome: Outcome = "constant" if origin.kind == "constant" else "removed"
+        return Row(origin.node, origin.op_type, outcome, change)
+    main = origin.node if origin.node in origin.into else origin.into[0]
+    if reasons or main in findings.reasons:
+        return Row(origin.node, origin.op_type, "refused", change, origin.into, reasons=reasons)
+    decision = findings.placement[main]
+    return Row(origin.node, origin.op_type, decision.precision, change, origin.into, _why(decision))
+
+
+def _why(decision: Decision) -> str:
+    return decision.reason if decision.forced or decision.reason.startswith("chosen") else ""
+
+
+def _change(origin: Origin, nodes: Mapping[str, FloatNode], inside: Mapping[str, FloatNode]) -> str:
+    if origin.kind == "constant":
+        return "computed beforehand"
+    if origin.kind == "removed":
+        return "not needed"
+    if origin.kind == "absorbed":
+        return f"part of {_label(nodes[origin.into[0]])} {origin.into[0]!r}"
+    if origin.kind == "kept":
+        return f"part of {inside[origin.node].subject}" if origin.node in inside else ""
+    kinds = Counter(_label(nodes[name]) for name in origin.into)
+    return "becomes " + " + ".join(f"{count} {kind}" if count > 1 else kind for kind, count in kinds.items())
+
+
+def _label(node: FloatNode) -> str:
+    return f"a table of {len(node.body)} nodes" if node.body else node.op_type
+
+
+def _blamed(known: Mapping[str, Origin], findings: _Findings) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
+    """Whose the reasons are, by node of the user's graph, and those that belong to none."""
+    found: dict[str, tuple[str, ...]] = {}
+    general: list[str] = []
+    for name, why in findings.reasons.items():
+        users = [name] if name in known else [user for user, origin in known.items() if name in origin.into]
+        for user in users:
+            found[user] = tuple(dict.fromkeys((*found.get(user, ()), *why)))
+        if not users:
+            general += [f"{findings.nodes[name].subject}: {reason}" for reason in why]
+    return found, tuple(general)
+
+
+def _activations(network: Network) -> dict[str, FloatNode]:
+    """Activations that the chip always computes inside the node before them, by name."""
+    nodes = {node.name: node for node in network.nodes}
+    found = activations_after_linear(network)
+    return {reader.name: nodes[name] for name, reader in found.items() if upper_bound(reader) == inf}
