@@ -38,7 +38,7 @@ STEPS = 200
 RATE = 0.05
 RECENTER = 20
 """Steps of the descent between two computations of the reference the smooth maximum is taken around."""
-MARGIN = 1.1
+MARGIN = 1.25
 """A channel that a Clip does not cut keeps so much room below its ceiling, for data not seen."""
 
 Factors = NDArray[np.float64]
