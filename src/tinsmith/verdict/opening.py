@@ -213,7 +213,8 @@ class _Part:
         graph = self.model.graph
         if outputs is not None:
             values = ir.convenience.create_value_mapping(graph, include_subgraphs=False)
-            graph.outputs[:] = [values[name] for name in outputs]
+            graph.outputs.clear()
+            graph.outputs.extend(values[name] for name in outputs)
         self._fixed = {user.name for user in remember(graph) if user.fixed}
         lost: dict[ir.Value, str] = {}
         known: list[ir.Value] = []
@@ -237,9 +238,11 @@ class _Part:
         for node in dropped:
             for value in _read(node):
                 maker = value.producer()
-                if maker is not None and maker not in dropped and maker.name not in self._fixed:
-                    ends.append(value)
-        graph.outputs[:] = list(dict.fromkeys(ends))
+                if maker is None or maker.graph is not graph or maker in dropped or maker.name in self._fixed:
+                    continue
+                ends.append(value)
+        graph.outputs.clear()
+        graph.outputs.extend(dict.fromkeys(ends))
         for value in known:
             if any(user not in dropped for user in value.consumers()):
                 stand_in = ir.Value(name=value.name, type=value.type, shape=value.shape)
