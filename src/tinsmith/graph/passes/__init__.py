@@ -57,6 +57,7 @@ from tinsmith.graph.passes import (
     swish,
     transposes,
     unroll_recurrent,
+    unrolled_cells,
     volume_pool,
     windows,
 )
@@ -68,6 +69,7 @@ PHASES: tuple[tuple[Rewrite, ...], ...] = (
     (
         inputs.apply,
         explicit.apply,
+        unrolled_cells.apply,
         no_ops.apply,
         reshapes.apply,
         windows.apply,
