@@ -12,6 +12,7 @@ import onnx_ir.passes.common as common
 from tinsmith.errors import ModelError, UnsupportedError
 from tinsmith.graph.dequantize import dequantize
 from tinsmith.graph.edit import constant, forget_names, fresh, get_int, operands
+from tinsmith.graph.provenance import remember
 
 
 def prepare(source: ir.Model, outputs: Sequence[str] | None) -> ir.Model:
@@ -19,7 +20,8 @@ def prepare(source: ir.Model, outputs: Sequence[str] | None) -> ir.Model:
 
     Functions are inlined, Constant nodes become initializers, initializers are no longer inputs, nodes are sorted, what
     does not lead to an output is gone (inputs too), every node has a unique name, and a quantized model is the float
-    model it stands for, with its ranges (`tinsmith.graph.dequantize`).
+    model it stands for, with its ranges (`tinsmith.graph.dequantize`). The nodes before that are the user's
+    (`tinsmith.graph.provenance`).
 
     Args:
         source: The model; it shares its weights with the copy and is not modified.
@@ -48,6 +50,8 @@ def prepare(source: ir.Model, outputs: Sequence[str] | None) -> ir.Model:
     common.RemoveUnusedNodesPass()(model)
     _refuse_training(training)
     check_outputs(graph)
+    name_nodes(graph)
+    remember(graph)
     dequantize(model)
     _refuse_other_domains(graph)
     _drop_dead_inputs(graph)
