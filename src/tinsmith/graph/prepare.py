@@ -11,7 +11,7 @@ import onnx_ir.passes.common as common
 
 from tinsmith.errors import ModelError, UnsupportedError
 from tinsmith.graph.dequantize import dequantize
-from tinsmith.graph.edit import constant, forget_names, fresh, get_int, operands
+from tinsmith.graph.edit import constant, forget_names, fresh, get_int, input_of, operands
 from tinsmith.graph.provenance import remember
 
 
@@ -46,7 +46,7 @@ def prepare(source: ir.Model, outputs: Sequence[str] | None) -> ir.Model:
     if outputs is not None:
         _cut(graph, outputs)
     # The next pass takes the switch off where nobody uses the statistics.
-    training = [node for node in graph if get_int(node, "training_mode", 0)]
+    training = [node for node in graph if get_int(node, "training_mode", 0) or _drops(node)]
     common.RemoveUnusedNodesPass()(model)
     _refuse_training(training)
     check_outputs(graph)
@@ -138,11 +138,22 @@ def check_outputs(graph: ir.Graph) -> None:
             )
 
 
+def _drops(node: ir.Node) -> bool:
+    """Whether a Dropout is not known to do nothing."""
+    if node.op_type != "Dropout":
+        return False
+    mode, ratio = input_of(node, 2), constant(input_of(node, 1))
+    given = constant(mode)
+    return mode is not None and (given is None or bool(given.any())) and (ratio is None or bool(ratio.any()))
+
+
 def _refuse_training(nodes: Sequence[ir.Node]) -> None:
     for node in nodes:
         if node.graph is not None:
+            random = node.op_type == "Dropout"
+            does = "drops elements at random" if random else "normalizes with the statistics of the batch"
             raise ModelError(
-                f"{node.op_type} normalizes with the statistics of the batch.",
+                f"{node.op_type} {does}.",
                 subject=repr(node.name),
                 hint="Export the model for inference (model.eval()).",
             )
