@@ -59,6 +59,14 @@ def test_a_comparison_of_two_tensors_is_that_of_their_difference() -> None:
     assert view(canonical) == ["Sub", "Function", "Sub", "Mul", "Mul", "Add"]
 
 
+@pytest.mark.parametrize("kind", ["Greater", "GreaterOrEqual", "Less", "LessOrEqual"])
+@pytest.mark.parametrize("pair", ["x z", "z x"])
+def test_the_larger_of_what_is_compared(kind: str, pair: str) -> None:
+    nodes = [node(kind, "x z", "c"), node("Where", f"c {pair}", "y")]
+    reduction = "ReduceMax" if kind.startswith("Greater") == (pair == "x z") else "ReduceMin"
+    check(model(nodes, {"x": SHAPE, "z": SHAPE}, "y"), ["Concat", reduction])
+
+
 def test_truth_values_that_are_results_stay() -> None:
     check(model([node("Greater", "x z", "y")], INPUTS, [value("y", SHAPE, np.bool_)]), ["Greater"])
 

@@ -1,5 +1,6 @@
 """Where, and truth values that are computed with, become arithmetic on zeros and ones.
 
+- where(a > b, a, b) is the larger of both, and with < the smaller.
 - where(c, a, b) is a · c + b · (1 - c). Constant conditions make constant factors, and constant summands where a or b
   is constant too.
 - Conditions that are computed are cast to numbers: `and` is a product, `or` the larger, `exclusive or` the distance,
@@ -46,7 +47,13 @@ def apply(graph: ir.Graph) -> bool:
 
 def _where(node: ir.Node) -> bool:
     condition, one, other = (present(node, index) for index in range(3))
-    if not is_float(node.outputs[0]) or not _moderate(one, other):
+    if not is_float(node.outputs[0]):
+        return False
+    kind = _extreme(condition, one, other)
+    if kind is not None:
+        swap(node, kind, [one, other])
+        return True
+    if not _moderate(one, other):
         return False
     chosen = constant(condition)
     if chosen is not None:
@@ -58,6 +65,14 @@ def _where(node: ir.Node) -> bool:
     unit = add_constant(graph_of(node), np.array(1, dtype=np.float32), f"{name}.one")
     _sum(node, (one, mask), (other, insert(node, "Sub", [unit, mask], shape, name=f"{name}.rest")))
     return True
+
+
+def _extreme(condition: ir.Value, one: ir.Value, other: ir.Value) -> str | None:
+    """Max or Min, where the two are what is compared."""
+    comparison = producer(condition, "Greater", "GreaterOrEqual", "Less", "LessOrEqual")
+    if comparison is None or {*operands(comparison)} != {one, other}:
+        return None
+    return "Max" if comparison.op_type.startswith("Greater") == (comparison.inputs[0] is one) else "Min"
 
 
 def _moderate(*values: ir.Value) -> bool:
