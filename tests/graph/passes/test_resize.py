@@ -80,6 +80,7 @@ def test_antialias(lengths: tuple[int, int], factors: tuple[float, float], mode:
         ((1, 3, 4, 6), {"scales": [1, 1, 0.5, 0.5], "mode": "linear", COORDINATES: "asymmetric"}, ["Resize"]),
         ((1, 3, 5, 5), {"sizes": [1, 3, 3, 5], "mode": "nearest", "nearest_mode": "ceil"}, ["Gather"]),
         ((1, 6, 4, 5), {"scales": [1, 0.5, 1, 1], "mode": "nearest"}, ["Slice"]),
+        ((1, 3, 4, 5), {"scales": [1, 1, 1.2, 1], "mode": "nearest"}, []),
         ((1, 3, 1, 5), {"scales": [1, 1, 2, 1], "mode": "linear"}, ["Resize"]),
         (
             (1, 3, 4, 5),

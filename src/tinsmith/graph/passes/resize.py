@@ -39,7 +39,7 @@ from tinsmith.graph.edit import (
     swap,
 )
 from tinsmith.graph.passes.explicit import scales_give
-from tinsmith.graph.resampling import Matrix, Sampling, changes, matrix, picked, samplings
+from tinsmith.graph.resampling import CROP, Matrix, Sampling, changes, matrix, picked, samplings
 from tinsmith.ops.resampling import Phases, phases
 from tinsmith.ops.resize_positions import Stretch
 
@@ -58,7 +58,7 @@ def _rewrite(node: ir.Node) -> bool:
     if found is None:
         return False
     maps: _Maps = {}
-    for one in found:
+    for one in found if _does_something(node) else ():
         weights = matrix(node, one)
         if weights is None:
             return False
@@ -73,6 +73,12 @@ def _rewrite(node: ir.Node) -> bool:
     if value is present(node, 0) or not replace(node.outputs[0], value, keep_name=True):
         swap(node, "Identity", [value])
     return True
+
+
+def _does_something(node: ir.Node) -> bool:
+    """Whether there is anything to compute: ONNX Runtime copies what keeps its shape, whatever the scales."""
+    crops = get_string(node, "coordinate_transformation_mode", "half_pixel") == CROP
+    return crops or shape_of(present(node, 0)) != shape_of(node.outputs[0])
 
 
 def _as_the_runtime(node: ir.Node, maps: _Maps) -> dict[str, str] | None:
