@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from tinsmith.errors import RecipeError, UnsupportedError
+from tinsmith.ops import operators
 from tinsmith.ops.floatnode import FloatAttribute, FloatNode, Network, Operand
 from tinsmith.placement import Decision, forced, place
 from tinsmith.targets import find
@@ -132,18 +134,13 @@ def test_a_mover_of_the_input_follows_its_readers() -> None:
     assert precisions(place(network(nodes, ["b"]), S3)) == {"turn": "int8", "conv": "int8"}
 
 
-def test_what_the_runtime_lacks_in_a_width_runs_in_another() -> None:
-    scales = constant("s", np.array([1, 1, 2, 2], np.float32))
-    resize = FloatNode(
-        "Resize",
-        "grow",
-        (operand("x"), None, scales),
-        (operand("y", (1, 4, 16, 16)),),
-        {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"},
-    )
-    found = place(Network((resize,), (operand("x"),), (operand("y", (1, 4, 16, 16)),)), S3, bits=16)
-    assert found["grow"] == Decision("int8", "the runtime has no int16 Resize", forced=True)
-    assert forced(found) == ("'grow' runs in int8: the runtime has no int16 Resize.",)
+def test_what_the_runtime_lacks_in_a_width_runs_in_another(chain: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    narrow = dict(operators())
+    narrow["Sigmoid"] = replace(narrow["Sigmoid"], types=frozenset({"int8"}))
+    monkeypatch.setattr("tinsmith.placement.operators", lambda: narrow)
+    found = place(chain, S3, bits=16)
+    assert found["sigmoid"] == Decision("int8", "the runtime has no int16 Sigmoid", forced=True)
+    assert forced(found) == ("'sigmoid' runs in int8: the runtime has no int16 Sigmoid.",)
 
 
 @pytest.mark.parametrize("patterns", [[], ["conv"]])

@@ -8,7 +8,7 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from tinsmith.errors import RecipeError, UnsupportedError
-from tinsmith.ops import operators
+from tinsmith.ops import absent, operators
 from tinsmith.ops.base import Operator, Precision
 from tinsmith.ops.floatnode import FloatNode, Network, readers
 from tinsmith.ops.ports import Kind
@@ -73,11 +73,11 @@ def refusals(network: Network, target: Target) -> dict[str, tuple[str, ...]]:
     for node in network.nodes:
         operator = operators().get(node.op_type)
         if operator is None or not operator.importable:
-            found[node.name] = ("the runtime has no such operator.",)
+            found[node.name] = (absent.reason(node.op_type),)
         else:
             broken = tuple(limit.message for limit in operator.constraints if not limit.check(node, target))
-            absent = lacking(node.op_type, operator.since, target.esp_dl)
-            reasons = broken if absent is None else (absent, *broken)
+            missing = lacking(node.op_type, operator.since, target.esp_dl)
+            reasons = broken if missing is None else (missing, *broken)
             found.update({node.name: reasons} if reasons else {})
     return found
 

@@ -46,7 +46,7 @@ def test_a_model_that_does_not_deploy_ends_with_1(bad: Path) -> None:
     outcome = tinsmith("check", bad)
     assert (outcome.code, outcome.err) == (1, "")
     assert outcome.out.startswith(f"{bad} on esp32s3, ESP-DL 3.3.9: does not deploy: 2 nodes are refused\n")
-    assert "refused: Det 'det'; CumSum 'cum': the runtime has no such operator.\n" in outcome.out
+    assert "refused: Det 'det'; GridSample 'sample': the runtime has no such operator." in outcome.out
 
 
 def test_what_could_not_be_looked_at_is_said(tmp_path: Path) -> None:

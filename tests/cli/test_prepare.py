@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tomllib
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tests.cli.conftest import Workshop
 from tests.cli.shell import error, ok, rows, tinsmith
 from tests.small_net import classifier, images, saved
 from tinsmith.cli.options import names, numbers, shape, size
+from tinsmith.ops import operators
 
 
 def test_what_it_did_is_said(workshop: Workshop, tmp_path: Path) -> None:
@@ -132,22 +134,23 @@ def test_an_array_of_an_archive(workshop: Workshop, tmp_path: Path) -> None:
     assert "['X', 'y']" in error(*common, tmp_path / "d.npz")
 
 
-def test_runtime_limits_are_notes(tmp_path: Path) -> None:
-    from onnx import TensorProto, helper, numpy_helper
+def test_runtime_limits_are_notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from onnx import TensorProto, helper
 
-    nodes = [helper.make_node("Resize", ["x", "", "s"], ["y"], "grow", mode="nearest",
-                              coordinate_transformation_mode="asymmetric", nearest_mode="floor")]  # fmt: skip
+    narrow = dict(operators())
+    narrow["Sigmoid"] = dataclasses.replace(narrow["Sigmoid"], types=frozenset({"int8"}))
+    monkeypatch.setattr("tinsmith.placement.operators", lambda: narrow)
+    nodes = [helper.make_node("Sigmoid", ["x"], ["y"], "gate")]
     graph = helper.make_graph(
         nodes,
-        "grower",
+        "gated",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 16, 4, 4])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 16, 8, 8])],
-        [numpy_helper.from_array(np.array([1, 1, 2, 2], np.float32), "s")],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 16, 4, 4])],
     )
     model = saved(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "m")
     np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(4, 16, 4, 4)).astype(np.float32))
     said = ok("quantize", model, "--data", tmp_path / "x.npy", "-o", tmp_path / "out", "--bits", "16")
-    assert "note: 'grow' runs in int8: the runtime has no int16 Resize.\n" in said
+    assert "note: 'gate' runs in int8: the runtime has no int16 Sigmoid.\n" in said
 
 
 def test_what_is_there_stays_when_it_fails(workshop: Workshop, tmp_path: Path) -> None:

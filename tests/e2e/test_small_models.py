@@ -17,8 +17,6 @@ from tinsmith.espdl import decode, encode
 FORMS = [("esp32s3", 8), ("esp32s3", 16), ("esp32p4", 8), ("esp32p4", 16), ("c", 8)]
 LEAST = {8: 20.0, 16: 64.0}
 """Decibels between signal and error: beyond any doubt about wiring, below what these networks reach (23, 67)."""
-RESIZED = {"resized_up", "resized_linear"}
-"""The runtime has no int16 Resize: it runs in int8 there."""
 
 
 def batch(model: onnx.ModelProto, count: int, seed: int) -> dict[str, Any]:
@@ -67,8 +65,7 @@ def test_small_model(name: str) -> None:
         outputs = tinsmith.dequantize(program, {key: found[key] for key in expected})
         for key, array in expected.items():
             assert outputs[key].shape == array.shape, f"{where}: {key}"
-            least = LEAST[8 if name in RESIZED else bits]
-            assert decibels(array, outputs[key]) > least, f"{where}: {key}"
+            assert decibels(array, outputs[key]) > LEAST[bits], f"{where}: {key}"
 
 
 @pytest.mark.parametrize("name", [make for make in vars(wiring) if make in MODELS])

@@ -106,6 +106,23 @@ def test_training_is_refused() -> None:
         canonicalize(load(original))
 
 
+@pytest.mark.parametrize("ratio", [0.5, None])
+@pytest.mark.parametrize("mode", [True, None])
+def test_dropping_at_random_is_refused(ratio: float | None, mode: bool | None) -> None:
+    constants = {"r": np.float32(0.5) if ratio else None, "t": np.array(True) if mode else None}
+    nodes = [node("Dropout", f"x {'r' if ratio else '_'} t", "y", "drop")]
+    inputs = [value("x", (1, 4)), *([] if mode else [value("t", (), bool)])]
+    given = {name: array for name, array in constants.items() if array is not None}
+    with pytest.raises(ModelError, match=r"'drop': Dropout drops elements at random.*model\.eval"):
+        canonicalize(load(model(nodes, inputs, "y", given)))
+
+
+@pytest.mark.parametrize(("ratio", "mode"), [(0.5, False), (0.0, True)])
+def test_dropping_nothing(ratio: float, mode: bool) -> None:
+    nodes = [node("Tanh", "x", "h"), node("Dropout", "h r t", "y")]
+    check(model(nodes, {"x": (1, 4)}, "y", {"r": np.float32(ratio), "t": np.array(mode)}), ["Tanh"])
+
+
 @pytest.mark.skipif(NEWEST < 26, reason="this ONNX has no opset 26")
 def test_newer_operators_are_refused_by_name() -> None:
     nodes = [node("Relu", "x", "h"), node("CumProd", "h a", "y", "new one")]

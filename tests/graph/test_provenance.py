@@ -9,7 +9,7 @@ import onnx
 import onnx_ir as ir
 import pytest
 
-from tests.graph.models import model, node
+from tests.graph.models import model, node, value
 from tinsmith.graph import canonicalize
 from tinsmith.graph.provenance import Origin, origins, sources
 from tinsmith.importers import load
@@ -193,6 +193,43 @@ def test_an_upsampling_of_old_models_is_a_resize() -> None:
         opset=9,
     )
     assert became(net) == {"up": ("rewritten", "Resize")}
+
+
+def test_a_branch_that_a_constant_chooses() -> None:
+    def branch(op_type: str) -> onnx.GraphProto:
+        inner = [node(op_type, "x", f"{op_type}_h", "inside"), node("Neg", f"{op_type}_h", f"{op_type}_y", "last")]
+        return onnx.helper.make_graph(inner, op_type, [], [value(f"{op_type}_y", (1, 8))])
+
+    net = model(
+        [
+            node("If", "c", "a", "if", then_branch=branch("Relu"), else_branch=branch("Sigmoid")),
+            node("Tanh", "a", "y", "tanh"),
+        ],
+        {"x": (1, 8)},
+        "y",
+        {"c": np.array(False)},
+    )
+    assert became(net) == {"if": ("rewritten", "Sigmoid", "Neg"), "tanh": ("kept", "Tanh")}
+
+
+def test_pairs_of_a_quantized_model_are_not_needed() -> None:
+    net = model(
+        [
+            node("QuantizeLinear", "x s z", "q", "quantize"),
+            node("DequantizeLinear", "q s z", "d", "dequantize"),
+            node("DequantizeLinear", "w s", "v", "weights"),
+            node("Conv", "d v", "y", "conv"),
+        ],
+        {"x": (1, 3, 8, 8)},
+        "y",
+        {"s": 0.1, "z": np.array(0, np.int8), "w": np.ones((4, 3, 1, 1), np.int8)},
+    )
+    assert became(net) == {
+        "quantize": ("removed",),
+        "dequantize": ("removed",),
+        "weights": ("constant",),
+        "conv": ("kept", "Conv"),
+    }
 
 
 def test_nodes_behind_the_cut_are_not_in_it() -> None:

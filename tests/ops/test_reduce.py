@@ -251,3 +251,12 @@ def test_a_mean_over_the_image_needs_no_transpose() -> None:
     assert lowered.program.constants["node_axes"].data.tolist() == [1, 2]
     (found,) = simulated(lowered, P4, {"x0": x.astype(np.int8)})
     assert np.abs(found - mean).max() <= 0.5
+
+
+@pytest.mark.parametrize(("bits", "exponent", "legal"), [(8, -1, True), (8, 0, False), (16, -9, True), (16, -8, False)])
+def test_exponentials_that_overflow_are_refused(bits: int, exponent: int, legal: bool) -> None:
+    x = whole((2, 60), bits, np.random.default_rng(1))
+    program = program_of("ReduceLogSumExp", [x, np.int64([1])], {}, exponents=(exponent, -2))
+    found = violations(program, S3)
+    assert legal == (found == [])
+    assert legal or "subtracts no maximum" in found[0]

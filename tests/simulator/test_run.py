@@ -110,3 +110,13 @@ def test_real_numbers_come_back_in_the_model_s_order() -> None:
 def test_real_numbers_of_a_name_nobody_knows() -> None:
     with pytest.raises(DataError, match="output 'other': the program has no such value"):
         tinsmith.dequantize(scaled(), {"other": np.zeros(1, np.int8)})
+
+
+@FORMS
+@pytest.mark.parametrize("x", [np.int8(5), np.float32(5 / 16)])
+def test_a_single_number_stays_one(compiled: bool, x: np.generic) -> None:
+    numbers = [value("x", (), -4), value("y", (), -4)]
+    copied = program([node("Identity", "x", "y")], numbers[:1], numbers[1:], "y")
+    found = tinsmith.simulate(copied, {"x": x}, "esp32s3", compiled=compiled)
+    assert found["y"].shape == ()
+    assert found["y"] == 5

@@ -25,17 +25,17 @@ def foreign(op_type: str, takes: str, gives: str, name: str) -> onnx.NodeProto:
 
 
 def two_unsupported() -> onnx.ModelProto:
-    """conv → det; conv → relu → cum."""
+    """conv → det; conv → relu → sample."""
     return model(
         [
             node("Conv", "x w", "a", "conv"),
             node("Det", "a", "d", "det"),
             node("Relu", "a", "r", "relu"),
-            node("CumSum", "r axis", "y", "cum"),
+            node("GridSample", "r grid", "y", "sample"),
         ],
         {"x": MAP},
         "y d",
-        {"w": weights(4, 4, 1, 1), "axis": 1},
+        {"w": weights(4, 4, 1, 1), "grid": np.zeros((1, 8, 8, 2), np.float32)},
     )
 
 

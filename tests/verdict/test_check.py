@@ -24,6 +24,7 @@ from tests.verdict.nets import (
     wide_conv,
 )
 from tinsmith.errors import ModelError, RecipeError, UnsupportedError
+from tinsmith.ops import absent
 from tinsmith.verdict.result import Row, Verdict
 
 
@@ -46,8 +47,8 @@ def test_a_model_that_deploys() -> None:
 
 def test_every_unsupported_node_is_named_and_the_rest_is_placed() -> None:
     verdict = tinsmith.check(two_unsupported())
-    assert outcomes(verdict) == {"conv": "int8", "det": "refused", "relu": "int8", "cum": "refused"}
-    assert [row.reasons for row in verdict.refused] == [("the runtime has no such operator.",)] * 2
+    assert outcomes(verdict) == {"conv": "int8", "det": "refused", "relu": "int8", "sample": "refused"}
+    assert [row.reasons for row in verdict.refused] == [(absent.reason("Det"),), (absent.reason("GridSample"),)]
     assert not verdict.deployable
 
 
@@ -79,16 +80,17 @@ def test_reasons_of_import_placement_and_trial_come_together() -> None:
             node("Softmax", "a", "s", "softmax"),
             node("Relu", "a", "r", "relu"),
             foreign("Magic", "r", "z", "magic"),
-            node("CumSum", "r axis", "c", "cum"),
+            node("Reshape", "x square", "q", "square"),
+            node("Det", "q", "c", "det"),
         ],
         {"x": (1, 64)},
         "s z c",
-        {"w": weights(64, 8), "b": weights(8) * 1e6, "axis": 1},
+        {"w": weights(64, 8), "b": weights(8) * 1e6, "square": np.array([1, 8, 8])},
         domains=["my.ops"],
     )
     verdict = tinsmith.check(net)
     reasons = {row.node: row.reasons[0] for row in verdict.refused}
-    assert list(reasons) == ["softmax", "magic", "cum"]
+    assert list(reasons) == ["softmax", "magic", "det"]
     assert reasons["softmax"].endswith("(Found in a trial with random input.)")
     assert "not part of ONNX" in reasons["magic"]
     assert outcomes(verdict)["relu"] == "int8"
@@ -200,7 +202,7 @@ def test_weights_that_are_not_numbers_do_not_hide_the_rest() -> None:
     verdict = tinsmith.check(net)
     assert len(verdict.problems) == 1
     assert "'w': the weights hold NaN" in verdict.problems[0]
-    assert [row.node for row in verdict.refused] == ["det", "cum"]
+    assert [row.node for row in verdict.refused] == ["det", "sample"]
 
 
 def test_a_verdict_is_of_the_part_that_is_meant() -> None:

@@ -28,6 +28,7 @@ class FloatNodes:
     def __init__(self, nodes: Sequence[FloatNode], outputs: Sequence[Operand], threads: int = 1) -> None:
         import onnxruntime
 
+        nodes = [part for node in nodes for part in (node.body or (node,))]
         made = {output.name for node in nodes for output in node.outputs}
         read = {i.name: i for node in nodes for i in node.inputs if i is not None and i.name not in made}
         self.inputs = tuple(name for name, operand in read.items() if operand.const is None)

@@ -123,7 +123,11 @@ class _Choice:
             seen = [self.stats[name] for name in names if name in self.stats]
             seen += [self._constant(c.const) for c in self.groups.constants[index] if c.const is not None]
             self.exponents[index] = self._best(seen, self.groups.bits[index]) if seen else 0
-        for _, index, limit in self._limits():
+        for node, index, limit in self._limits():
+            # What is far below zero may saturate: its exponential is zero either way.
+            highest = (self.stats[name].maximum for name in self.groups.measured[index] if name in self.stats)
+            if max(highest, default=0.0) > np.ldexp(127.5, limit):
+                self._within(node, index, limit)
             self.exponents[index] = min(self.exponents[index], limit)
         self.exponents.update(self.groups.pinned)
         for node in self.network.nodes:
@@ -166,12 +170,16 @@ class _Choice:
         else:
             raise QuantizationError("the chip's rules on shifts admit no exponents for this network.", subject="model")
         for node, index, limit in self._limits():
-            if self.exponents[index] > limit:
-                raise QuantizationError(
-                    f"its input needs exponent {self.exponents[index]}, and the int8 kernel overflows beyond {limit}.",
-                    subject=node.subject,
-                    hint="Run it in int16.",
-                )
+            self._within(node, index, limit)
+
+    def _within(self, node: FloatNode, index: int, limit: int) -> None:
+        """Refuse an exponent beyond what a node's kernel can take."""
+        if self.exponents[index] > limit:
+            raise QuantizationError(
+                f"its input needs exponent {self.exponents[index]}, and the int8 kernel overflows beyond {limit}.",
+                subject=node.subject,
+                hint="Run it in int16.",
+            )
 
     def _product(self, linear: _Linear) -> None:
         """Rule 1 (no negative shift), rule 3 (the bias fits), no shift beyond the chip's."""

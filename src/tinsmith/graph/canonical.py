@@ -49,7 +49,7 @@ def canonicalize(
     if outputs is not None and tuple(outputs) == (AUTO,):
         outputs = suggest_outputs(model) or None
     result = prepare(model, outputs)
-    known = provenance.remember(result.graph)
+    known = provenance.remembered(result.graph)
     freeze(result.graph, input_shapes or {})
     to_float32(result.graph)
     refuse_nan(result.graph)

@@ -273,7 +273,10 @@ def insert(
 def swap(
     node: ir.Node, op_type: str, inputs: Sequence[ir.Value | None], attributes: Mapping[str, Attribute] | None = None
 ) -> ir.Node:
-    """Puts a node of another type in the place of one: same name, same first output, name and shape included."""
+    """Puts a node of another type in the place of one: same name, same first output, name and shape included.
+
+    A node whose other outputs are still used stays, under another name.
+    """
     graph, old = graph_of(node), node.outputs[0]
     new = ir.Node("", op_type, inputs, [_attribute(k, v) for k, v in (attributes or {}).items()], name=node.name)
     output = new.outputs[0]
@@ -282,6 +285,8 @@ def swap(
     old.replace_all_uses_with(output, replace_graph_outputs=True)
     provenance.swapped(graph, node, new)
     discard(node)
+    if node.graph is graph:
+        old.name, node.name = fresh(graph, f"{output.name}.unused"), fresh(graph, f"{node.name}.rest")
     return new
 
 

@@ -6,10 +6,11 @@ Exporters write the same activation in many orders of Mul, Div, Add and Sub. The
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import onnx_ir as ir
 
-from tinsmith.graph.edit import input_of, only_user, operands, present, producer, scalar, shape_of
+from tinsmith.graph.edit import input_of, is_float, only_user, operands, present, producer, scalar, shape_of
 
 RELATIVE_TOLERANCE = 1e-5
 """How far a constant may be from the formula's: exporters round 1/6 or sqrt(2/pi) to six digits."""
@@ -54,6 +55,22 @@ def factors(value: ir.Value) -> tuple[float, list[ir.Value]]:
             else:
                 constant *= number
     return constant, leaves + pending
+
+
+def gated(node: ir.Node) -> Iterator[tuple[ir.Value, ir.Value, float]]:
+    """A node as a product of two values and a scalar: (source, gate, factor), either of the two as the source.
+
+    Sources have the node's shape. Nothing where the node is no such product of floats.
+    """
+    output = node.outputs[0]
+    if not is_float(output):
+        return
+    factor, leaves = factors(output)
+    if len(leaves) != 2:
+        return
+    for source, gate in (leaves, leaves[::-1]):
+        if shape_of(source) == shape_of(output):
+            yield source, gate, factor
 
 
 def scalar_affine(value: ir.Value) -> tuple[ir.Value, float, float]:

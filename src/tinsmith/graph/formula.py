@@ -6,13 +6,14 @@ two values, whatever its order, and look at what it computes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
-from tinsmith.graph.edit import Array, constant, is_constant, is_float, operands, scalar
+from tinsmith.graph.edit import Array, constant, graph_of, is_constant, is_float, operands, scalar, shape_of
 from tinsmith.graph.network import as_float_node
 from tinsmith.ops.floatnode import FloatNode
 from tinsmith.ops.pointwise import apply, functions
@@ -137,3 +138,34 @@ def variables(value: ir.Value, order: Mapping[ir.Node, int]) -> Iterator[ir.Valu
 def _place(value: ir.Value, order: Mapping[ir.Node, int]) -> int:
     node = value.producer()
     return -1 if node is None else order[node]
+
+
+def of_one_variable(node: ir.Node) -> bool:
+    """Whether a node is, element by element, a function of one tensor and of numbers, and can become a table."""
+    if not _is_element(node):
+        return False
+    order = {other: place for place, other in enumerate(graph_of(node))}
+    frontier = set(computed(node))
+    for _ in range(_DEEPEST):
+        if len(frontier) == 1 and is_float(next(iter(frontier))):
+            return True
+        last = max(frontier, key=lambda found: _place(found, order))
+        source = last.producer()
+        if source is None or not _is_element(source):
+            return False
+        frontier.remove(last)
+        frontier.update(computed(source))
+    return False
+
+
+def _is_element(node: ir.Node) -> bool:
+    """Whether all computed inputs have the output's shape, and the constants one element."""
+    if node.op_type not in functions() or len(node.outputs) != 1:
+        return False
+    shape, sources = shape_of(node.outputs[0]), computed(node)
+    numbers = [value for value in operands(node) if is_constant(value)]
+    return (
+        bool(sources)
+        and all(shape_of(value) == shape for value in sources)
+        and all(math.prod(shape_of(value)) == 1 for value in numbers)
+    )

@@ -12,7 +12,7 @@ before it (Conv and Relu) stays there. The nodes stay in the ONNX model; only th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from tinsmith.ops import operators
@@ -32,13 +32,13 @@ def with_functions(network: Network) -> Network:
     bodies = found.bodies()
     if not bodies:
         return network
-    absorbed = {node.name for body in bodies.values() for node in body.nodes}
-    nodes = tuple(
-        bodies[node.name].as_node() if node.name in bodies else node
-        for node in network.nodes
-        if node.name in bodies or node.name not in absorbed
-    )
-    return Network(nodes, network.inputs, network.outputs, network.name)
+    nodes: list[FloatNode] = []
+    used = {operand.name for operand in network.outputs}
+    for node in reversed(network.nodes):
+        if any(output.name in used for output in node.outputs):
+            nodes.append(bodies[node.name].as_node() if node.name in bodies else node)
+            used.update(_computed(nodes[-1]))
+    return Network(tuple(reversed(nodes)), network.inputs, network.outputs, network.name)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,8 +75,15 @@ class _Functions:
             body = None if node.name in absorbed else self._largest(node)
             if body is not None:
                 found[node.name] = body
-                absorbed.update(part.name for part in body.nodes)
+                for part in reversed(body.nodes[:-1]):
+                    if self._only_for({*absorbed, node.name}, part):
+                        absorbed.add(part.name)
         return found
+
+    def _only_for(self, names: Set[str], node: FloatNode) -> bool:
+        """Whether only nodes of those names read a node's result."""
+        name = node.outputs[0].name
+        return name not in self.kept and all(reader.name in names for reader in self.readers[name])
 
     def _variable(self, node: FloatNode) -> str | None:
         if not _pointwise(node):
@@ -96,11 +103,19 @@ class _Functions:
         output = last.outputs[0]
         if output.name not in self.variable or output.dtype.kind != "f":
             return None
-        for source in reversed(self._chain(output.name)[1:]):
+        chain = self._chain(output.name)[1:]
+        for source in reversed(chain):
             nodes = self._between(source, last)
-            if self.operands[source].dtype.kind == "f" and self._closed(nodes) and _worthwhile(nodes):
+            if self._is_float(source) and self._closed(nodes) and _worthwhile(nodes):
                 return _Body(self.operands[source], nodes)
+        if last.op_type not in operators():
+            # Better to compute twice what others read as well than not at all.
+            nearest = next((source for source in chain if self._is_float(source)), None)
+            return None if nearest is None else _Body(self.operands[nearest], self._between(nearest, last))
         return None
+
+    def _is_float(self, name: str) -> bool:
+        return self.operands[name].dtype.kind == "f"
 
     def _between(self, source: str, last: FloatNode) -> tuple[FloatNode, ...]:
         found, pending = {last.name}, [last]
@@ -114,10 +129,7 @@ class _Functions:
     def _closed(self, nodes: tuple[FloatNode, ...]) -> bool:
         """Whether nobody else reads what is computed on the way."""
         names = {node.name for node in nodes}
-        inner = [node.outputs[0].name for node in nodes[:-1]]
-        return all(
-            name not in self.kept and all(reader.name in names for reader in self.readers[name]) for name in inner
-        )
+        return all(self._only_for(names, node) for node in nodes[:-1])
 
 
 def _computed(node: FloatNode) -> list[str]:

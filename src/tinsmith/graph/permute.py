@@ -115,7 +115,7 @@ def _is_expand_of_same_rank(node: ir.Node) -> bool:
     return is_constant(input_of(node, 1)) and shape_of(present(node, 1)) == (len(shape_of(present(node, 0))),)
 
 
-_ELEMENTWISE = (
+ELEMENTWISE = (
     "Abs",
     "Add",
     "And",
@@ -168,8 +168,9 @@ _ELEMENTWISE = (
     "Where",
     "Xor",
 )
+"""Operators that do the same on every element of their operands, repeated where they are shorter."""
 _CHANGES: dict[str, Change] = {
-    **dict.fromkeys(_ELEMENTWISE, _nothing),
+    **dict.fromkeys(ELEMENTWISE, _nothing),
     **dict.fromkeys(("Concat", "Split", "Softmax", "LogSoftmax", "LpNormalization", "Gather"), _axis),
     **dict.fromkeys(("QuantizeLinear", "DequantizeLinear"), _axis),
     **dict.fromkeys(REDUCTIONS, _axes(1)),

@@ -11,7 +11,8 @@ import onnx_ir.passes.common as common
 
 from tinsmith.errors import ModelError, UnsupportedError
 from tinsmith.graph.dequantize import dequantize
-from tinsmith.graph.edit import constant, forget_names, fresh, get_int, operands
+from tinsmith.graph.edit import constant, forget_names, fresh, get_int, input_of, operands
+from tinsmith.graph.provenance import remember
 
 
 def prepare(source: ir.Model, outputs: Sequence[str] | None) -> ir.Model:
@@ -19,7 +20,8 @@ def prepare(source: ir.Model, outputs: Sequence[str] | None) -> ir.Model:
 
     Functions are inlined, Constant nodes become initializers, initializers are no longer inputs, nodes are sorted, what
     does not lead to an output is gone (inputs too), every node has a unique name, and a quantized model is the float
-    model it stands for, with its ranges (`tinsmith.graph.dequantize`).
+    model it stands for, with its ranges (`tinsmith.graph.dequantize`). The nodes before that are the user's
+    (`tinsmith.graph.provenance`).
 
     Args:
         source: The model; it shares its weights with the copy and is not modified.
@@ -44,10 +46,12 @@ def prepare(source: ir.Model, outputs: Sequence[str] | None) -> ir.Model:
     if outputs is not None:
         _cut(graph, outputs)
     # The next pass takes the switch off where nobody uses the statistics.
-    training = [node for node in graph if get_int(node, "training_mode", 0)]
+    training = [node for node in graph if get_int(node, "training_mode", 0) or _drops(node)]
     common.RemoveUnusedNodesPass()(model)
     _refuse_training(training)
     check_outputs(graph)
+    name_nodes(graph)
+    remember(graph)
     dequantize(model)
     _refuse_other_domains(graph)
     _drop_dead_inputs(graph)
@@ -134,11 +138,22 @@ def check_outputs(graph: ir.Graph) -> None:
             )
 
 
+def _drops(node: ir.Node) -> bool:
+    """Whether a Dropout is not known to do nothing."""
+    if node.op_type != "Dropout":
+        return False
+    mode, ratio = input_of(node, 2), constant(input_of(node, 1))
+    given = constant(mode)
+    return mode is not None and (given is None or bool(given.any())) and (ratio is None or bool(ratio.any()))
+
+
 def _refuse_training(nodes: Sequence[ir.Node]) -> None:
     for node in nodes:
         if node.graph is not None:
+            random = node.op_type == "Dropout"
+            does = "drops elements at random" if random else "normalizes with the statistics of the batch"
             raise ModelError(
-                f"{node.op_type} normalizes with the statistics of the batch.",
+                f"{node.op_type} {does}.",
                 subject=repr(node.name),
                 hint="Export the model for inference (model.eval()).",
             )

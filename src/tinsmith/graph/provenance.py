@@ -30,7 +30,7 @@ class UserNode:
     Attributes:
         name: Unique.
         op_type: Its operator there.
-        outputs: Names of its results.
+        outputs: Names of its results, and of all values in the graphs it carries.
         fixed: Whether constants and static shapes alone decide its results.
     """
 
@@ -77,9 +77,26 @@ def remember(graph: ir.Graph) -> tuple[UserNode, ...]:
             fixed.add(node)
         name = node.name or ""
         node.meta[_SOURCES] = (name,)
-        found.append(UserNode(name, node.op_type, tuple(value.name or "" for value in node.outputs), node in fixed))
+        made = (value.name or "" for step in (node, *inner_nodes(node)) for value in step.outputs)
+        found.append(UserNode(name, node.op_type, tuple(made), node in fixed))
     graph.meta[_USER] = tuple(found)
     return tuple(found)
+
+
+def remembered(graph: ir.Graph) -> tuple[UserNode, ...]:
+    """The nodes that `remember` took for the user's."""
+    found: tuple[UserNode, ...] = graph.meta.get(_USER, ())
+    return found
+
+
+def inner_nodes(node: ir.Node) -> Iterator[ir.Node]:
+    """The nodes of the graphs that a node carries."""
+    for attribute in node.attributes.values():
+        if attribute.type == ir.AttributeType.GRAPH:
+            yield from attribute.as_graph().all_nodes()
+        elif attribute.type == ir.AttributeType.GRAPHS:
+            for graph in attribute.as_graphs():
+                yield from graph.all_nodes()
 
 
 def recall(graph: ir.Graph, known: Sequence[UserNode]) -> None:
@@ -149,6 +166,11 @@ def replaced(graph: ir.Graph, old: ir.Value, new: ir.Value) -> None:
         _credit(after, sources(before))
 
 
+def inherit(new: ir.Node, old: ir.Node) -> None:
+    """Notes, where the graph is not in canonical form yet, that a node does the work of another, the user's or not."""
+    _credit(new, sources(old) or (old.name or "",))
+
+
 def _credit(node: ir.Node, names: Iterable[str]) -> None:
     node.meta[_SOURCES] = tuple(dict.fromkeys((*sources(node), *names)))
 
@@ -159,7 +181,7 @@ def origins(model: ir.Model) -> tuple[Origin, ...]:
     Args:
         model: From `tinsmith.graph.canonicalize`.
     """
-    user: tuple[UserNode, ...] = model.graph.meta.get(_USER, ())
+    user = remembered(model.graph)
     names = {node.name for node in user}
     holders: dict[str, list[ir.Node]] = {}
     for node in model.graph:

@@ -9,7 +9,7 @@ from tinsmith.ops.floatnode import FloatNode
 from tinsmith.ops.linear import legal_shifts, linear_ports
 from tinsmith.ops.matmul_emit import emit
 from tinsmith.ops.matmul_kernel import compute, shape
-from tinsmith.ops.matmul_lower import lower
+from tinsmith.ops.matmul_lower import layout, lower
 from tinsmith.ops.passage import Passage, Weighted
 from tinsmith.ops.ports import ACTIVATION, Ports
 from tinsmith.targets import Target
@@ -49,6 +49,7 @@ OPERATORS = (
         shape=shape,
         types=INTEGER,
         ports=ports,
+        layout=layout,
         lower=lower,
         constraints=(four_dimensions,),
         rules=(legal_shifts,),

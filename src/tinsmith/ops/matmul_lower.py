@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from tinsmith.ops.floatnode import FloatNode
+from tinsmith.ops.layouts import Perm, identity, original
 from tinsmith.ops.linear import quantized_weights
 from tinsmith.ops.lowering import PLAIN, Lowering
 from tinsmith.ops.packing import layout_doc, pack_matrices, vector_filters
+
+_SMALLEST_BLOCK = 8
+"""Filters per vector in int16; in int8 a multiple of that."""
 
 
 def lower(call: Lowering) -> None:
@@ -25,23 +32,52 @@ def _constant(call: Lowering) -> str:
     )
 
 
+def layout(node: FloatNode, available: Sequence[Perm | None]) -> tuple[list[Perm | None], list[Perm]]:
+    """The ONNX order, but a computed right side (…, C, N) as (…, N, C) where that saves moving it twice.
+
+    It does where the right side is there in that order, and where packing starts from it and the right side has to be
+    moved anyway.
+    """
+    wanted, given = original(node, available)
+    right, perm = node.input(1), available[1]
+    if right.const is None and perm is not None and right.rank >= 2 and perm != identity(right.rank):
+        turned = _turned(right.rank)
+        unaligned = right.shape[-1] > 1 and right.shape[-1] % _SMALLEST_BLOCK != 0
+        if perm == turned or unaligned:
+            wanted[1] = turned
+    return wanted, given
+
+
+def _turned(rank: int) -> Perm:
+    return (*range(rank - 2), rank - 1, rank - 2)
+
+
 def _packed(call: Lowering) -> str:
     """The computed right side (…, C, N) in packed order."""
     source, block = call.slot(1), call.target.linear[call.bits].block
-    if len(source.shape) == 1 or source.shape[-1] in (1, block):
+    if len(source.shape) == 1:
         return source.name
     steps = _Steps(call)
+    is_turned = source.perm == _turned(len(source.shape))
     *batch, channels, filters = source.shape
+    if is_turned:
+        channels, filters = filters, channels
+    if filters in (1, block):
+        return steps.swap(source.name, -2, -1) if is_turned else source.name
     split = vector_filters(filters, block)
-    if split == filters:
+    if split == filters and not is_turned:
         blocked = steps.reshape(source.name, (*batch, channels, filters // block, block))
         return steps.reshape(steps.swap(blocked, -3, -2), source.shape)
-    turned = steps.swap(source.name, -2, -1)
+    turned = source.name if is_turned else steps.swap(source.name, -2, -1)
     if split:
-        blocked = steps.reshape(steps.slice(turned, 0, split), (*batch, split // block, block, channels))
-        vectors = steps.reshape(steps.swap(blocked, -2, -1), (*batch, split, channels))
-        turned = steps.concat([vectors, steps.slice(turned, split, filters)])
-    return steps.reshape(turned, source.shape)
+        first = turned if split == filters else steps.slice(turned, 0, split)
+        blocked = steps.reshape(first, (*batch, split // block, block, channels))
+        vectors = steps.swap(blocked, -2, -1)
+        if split < filters:
+            vectors = steps.reshape(vectors, (*batch, split, channels))
+            vectors = steps.concat([vectors, steps.slice(turned, split, filters)])
+        turned = vectors
+    return steps.reshape(turned, (*batch, channels, filters))
 
 
 class _Steps:

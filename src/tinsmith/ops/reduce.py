@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -23,6 +24,7 @@ from tinsmith.targets import Target, Version
 
 MOST_GROUPS = 4
 """Runs of neighbouring axes that are all reduced or all kept; beyond, the runtime leaves the output unwritten."""
+_LARGEST_POWER = math.log(float(np.finfo(np.float32).max))
 
 
 def _compute(reduce: Callable[[Call, Array], Array]) -> Callable[[Call], Sequence[Array]]:
@@ -136,6 +138,20 @@ def _few_groups(call: Call) -> str | None:
     return None
 
 
+def _powers_fit(call: Call) -> str | None:
+    source, rows = call.arg(0), max(math.prod(reduced_shape(call)[0]), 1)
+    if source.data.dtype.kind == "f":
+        return None
+    largest = _LARGEST_POWER - math.log(max(source.data.size // rows, 1))
+    reach = 2.0 ** (8 * source.data.dtype.itemsize - 1 + source.exponent)
+    if reach > largest:
+        return (
+            f"its input's format reaches {reach:g}; beyond {largest:.0f} the sum of exponentials overflows, for the "
+            "runtime subtracts no maximum. Subtract one in front (ReduceMax, Sub, Clip from -80) and add it behind."
+        )
+    return None
+
+
 def _groups_fit(node: FloatNode, target: Target) -> bool:
     """Reduced and kept axes alternate too often: the runtime leaves the output unwritten.
 
@@ -174,6 +190,7 @@ def _reduction(
     emit: Callable[[Emit], None] | None = None,
     *,
     moves: bool = False,
+    rules: tuple[Callable[[Call], str | None], ...] = (),
 ) -> Operator:
     return Operator(
         name,
@@ -185,7 +202,7 @@ def _reduction(
         layout=reduced_layout,
         lower=_lower,
         constraints=_CONSTRAINTS,
-        rules=(_few_groups, same_format) if moves else (_few_groups,),
+        rules=(_few_groups, *((same_format,) if moves else ()), *rules),
         cost=_cost,
         passive=moves,
     )
@@ -202,7 +219,7 @@ OPERATORS = (
     _reduction("ReduceSumSquare", _sum_square, _sum_emitter(2)),
     _reduction("ReduceL2", _l2),
     _reduction("ReduceLogSum", _log_sum),
-    _reduction("ReduceLogSumExp", _log_sum_exp),
+    _reduction("ReduceLogSumExp", _log_sum_exp, rules=(_powers_fit,)),
     _reduction("ReduceProd", _prod),
     _reduction("ReduceMax", _max, lambda emit: emit_extreme(emit, "ReduceMax"), moves=True),
     _reduction("ReduceMin", _min, lambda emit: emit_extreme(emit, "ReduceMin"), moves=True),

@@ -1,4 +1,4 @@
-"""Resize of int8 values, nearest or linear, over one or two dimensions (arithmetic §12)."""
+"""Resize, nearest or linear, over one or two dimensions (arithmetic §12). The runtime has it for int8 values."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinsmith.ops.base import Cost, Operator
+from tinsmith.ops.base import INTEGER, Cost, Operator
 from tinsmith.ops.call import Array, Call
 from tinsmith.ops.emit import Emit
 from tinsmith.ops.floatnode import FloatNode
@@ -16,8 +16,9 @@ from tinsmith.ops.lowering import PLAIN, Lowering
 from tinsmith.ops.passage import channelwise
 from tinsmith.ops.places import common_layout
 from tinsmith.ops.ports import ACTIVATION, RAW, Ports
-from tinsmith.ops.resize_limits import CONSTRAINTS, RULES
-from tinsmith.ops.resize_positions import Stretch, corners, factors_of, is_linear, stretches_of
+from tinsmith.ops.resize_limits import CONSTRAINTS, RULES, unfilled
+from tinsmith.ops.resize_positions import Stretch, corners, factors_of, float_stretches, is_linear, stretches_of
+from tinsmith.ops.resize_steps import blends, lower_steps, picks
 from tinsmith.ops.values import from_real, real, shifted
 from tinsmith.program import Attribute
 from tinsmith.targets import Target
@@ -95,9 +96,17 @@ def _emit_linear(e: Emit, x: str, axis: int, stretch: Stretch, rank: int) -> str
 
 
 def lower_resize(call: Lowering) -> None:
-    """What the runtime computes anyway is what the attributes say; `scales` or `sizes` for all dimensions."""
+    """The runtime's Resize where it computes something, else what stands for it (`resize_steps`).
+
+    What the runtime computes anyway is what the attributes say; `scales` or `sizes` for all dimensions.
+    """
     linear = call.node.text("mode", "nearest") == "linear"
     aligned = call.node.text("coordinate_transformation_mode", "half_pixel") == "align_corners"
+    found = float_stretches(call.node)
+    steps = blends(found, aligned=aligned) if linear else picks(found)
+    if steps and (call.bits == 16 or (not linear and unfilled(call.target, call.slot(0).shape[-1], found))):
+        lower_steps(call, steps)
+        return
     coordinates = ("align_corners" if aligned else "half_pixel") if linear else "asymmetric"
     attributes: dict[str, Attribute] = {
         "coordinate_transformation_mode": coordinates,
@@ -133,7 +142,7 @@ OPERATORS = (
         resize,
         emit_resize,
         shape=resize_shape,
-        types=frozenset({"int8"}),
+        types=INTEGER,
         ports=resize_ports,
         layout=spatial,
         lower=lower_resize,

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from tinsmith.ops.base import constraint
 from tinsmith.ops.call import Call
 from tinsmith.ops.floatnode import FloatNode
-from tinsmith.ops.resize_positions import MODES, close, float_stretches, is_linear, nearest, positions, stretches_of
+from tinsmith.ops.resize_positions import (
+    MODES,
+    Stretch,
+    close,
+    float_stretches,
+    is_linear,
+    nearest,
+    positions,
+    stretches_of,
+)
 from tinsmith.targets import Target
 
 
@@ -82,27 +93,16 @@ def linear_between_two(node: FloatNode, target: Target) -> bool:
     return not _readable(node) or not _linear(node) or min(node.input(0).shape[2:]) > 1
 
 
-@constraint
-def filled_vectors(node: FloatNode, target: Target) -> bool:
-    """With so few channels this chip's kernel gives garbage for factors other than 2 x 2.
-
-    Use a factor of 2 (twice for 4), at least 16 channels, or mode=linear.
-    """
-    if not _readable(node) or _linear(node):
-        return True
-    return not _garbage(target, node.input(0).shape[1], [(s.length, s.result) for s in float_stretches(node)])
-
-
-def _garbage(target: Target, channels: int, lengths: list[tuple[int, int]]) -> bool:
+def unfilled(target: Target, channels: int, stretches: Sequence[Stretch]) -> bool:
+    """Whether the kernel for nearest gives garbage: too few channels to fill a vector, factors other than 2 x 2."""
     minimum = target.vector_minimum
-    doubled = len(lengths) == 2 and all(result == 2 * length for length, result in lengths)
+    doubled = len(stretches) == 2 and all(s.result == 2 * s.length for s in stretches)
     return minimum is not None and channels < minimum[8] and not doubled
 
 
 def vectors_rule(call: Call) -> str | None:
     """Stale registers."""
-    lengths = [(s.length, s.result) for s in stretches_of(call)]
-    if is_linear(call) or not _garbage(call.target, call.arg(0).data.shape[-1], lengths):
+    if is_linear(call) or not unfilled(call.target, call.arg(0).data.shape[-1], stretches_of(call)):
         return None
     return "with so few channels the kernel gives garbage for factors other than 2 x 2."
 
@@ -126,6 +126,5 @@ CONSTRAINTS = (
     nearest_elements,
     linear_positions,
     linear_between_two,
-    filled_vectors,
 )
 RULES = (vectors_rule, exponent_rule, width_rule)

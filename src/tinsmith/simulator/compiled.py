@@ -64,7 +64,7 @@ class GraphPart:
             ProgramError: ONNX Runtime does not take the graph or the tensors.
         """
         opened = self.open(threads)
-        feeds = {f"in|{name}": np.ascontiguousarray(tensors[name]) for name in self.feeds}
+        feeds = {f"in|{name}": np.asarray(tensors[name], order="C") for name in self.feeds}
         with self._refusals():
             found = opened.run(None, feeds)
         count = len(self.results)

@@ -126,12 +126,12 @@ def _samples_of(array: Array, shape: tuple[int, ...], subject: str) -> list[Arra
 def _as_integers(part: Array, value: Value, subject: str) -> Array:
     wanted = value.dtype.numpy
     if part.dtype == wanted:
-        return np.ascontiguousarray(part)
+        return np.asarray(part, order="C")
     if wanted.kind == "f":
-        return np.ascontiguousarray(part.astype(wanted))
+        return np.asarray(part.astype(wanted), order="C")
     if part.dtype.kind == "f":
         raise DataError(f"floats were given for an input of type {value.dtype.name}.", subject=subject)
     converted = part.astype(wanted)
     if not np.array_equal(converted, part):
         raise DataError(f"{part.dtype} elements do not fit {value.dtype.name}.", subject=subject)
-    return np.ascontiguousarray(converted)
+    return np.asarray(converted, order="C")

@@ -6,7 +6,7 @@ its shape, else whatever depends on it is left out, too. Then the rest is tried 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,7 +20,7 @@ from tinsmith.graph.freeze import freeze
 from tinsmith.graph.head import AUTO, suggest_outputs
 from tinsmith.graph.opset import IR_VERSION, OPSET
 from tinsmith.graph.prepare import name_nodes, prepare
-from tinsmith.graph.provenance import Origin, origins, remember
+from tinsmith.graph.provenance import Origin, inner_nodes, origins, remember
 
 _ROUNDS = 64
 _GRAPHS = (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)
@@ -123,23 +123,13 @@ def _base(source: ir.Model) -> ir.Model:
     return base
 
 
-def _inner(node: ir.Node) -> Iterator[ir.Node]:
-    """The nodes of the graphs a node carries."""
-    for attribute in node.attributes.values():
-        if attribute.type == ir.AttributeType.GRAPH:
-            yield from attribute.as_graph().all_nodes()
-        elif attribute.type == ir.AttributeType.GRAPHS:
-            for graph in attribute.as_graphs():
-                yield from graph.all_nodes()
-
-
 def _named(error: ModelError, base: ir.Model) -> str:
     """The node of the model's own graph that an error names; empty where it names none."""
     for node in base.graph:
         if error.subject in (repr(node.name), f"{node.op_type} {node.name!r}"):
             return node.name or ""
     for node in base.graph:
-        if any(error.subject in (repr(n.name), f"{n.op_type} {n.name!r}") for n in _inner(node)):
+        if any(error.subject in (repr(n.name), f"{n.op_type} {n.name!r}") for n in inner_nodes(node)):
             return node.name or ""
     return ""
 
@@ -213,7 +203,8 @@ class _Part:
         graph = self.model.graph
         if outputs is not None:
             values = ir.convenience.create_value_mapping(graph, include_subgraphs=False)
-            graph.outputs[:] = [values[name] for name in outputs]
+            graph.outputs.clear()
+            graph.outputs.extend(values[name] for name in outputs)
         self._fixed = {user.name for user in remember(graph) if user.fixed}
         lost: dict[ir.Value, str] = {}
         known: list[ir.Value] = []
@@ -237,9 +228,11 @@ class _Part:
         for node in dropped:
             for value in _read(node):
                 maker = value.producer()
-                if maker is not None and maker not in dropped and maker.name not in self._fixed:
-                    ends.append(value)
-        graph.outputs[:] = list(dict.fromkeys(ends))
+                if maker is None or maker.graph is not graph or maker in dropped or maker.name in self._fixed:
+                    continue
+                ends.append(value)
+        graph.outputs.clear()
+        graph.outputs.extend(dict.fromkeys(ends))
         for value in known:
             if any(user not in dropped for user in value.consumers()):
                 stand_in = ir.Value(name=value.name, type=value.type, shape=value.shape)
@@ -260,4 +253,4 @@ class _Part:
 
 def _read(node: ir.Node) -> list[ir.Value]:
     """What a node reads, in the graphs it carries, too."""
-    return [value for step in (node, *_inner(node)) for value in operands(step)]
+    return [value for step in (node, *inner_nodes(node)) for value in operands(step)]

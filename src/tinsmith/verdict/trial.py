@@ -27,6 +27,7 @@ from tinsmith.targets import Target
 from tinsmith.verdict.sums import sums_note
 
 _ROUNDS = 16
+_RANGES = (None, (0.25, 1.0), (1.0, 2.0))
 
 
 @dataclass(slots=True)
@@ -104,12 +105,12 @@ def _observed(
 
 
 def _samples(specs: Sequence[InputSpec]) -> Iterator[dict[str, Array]]:
-    """Random inputs: normal, and, for models that take logarithms or roots of them, positive; integers are 0."""
-    for positive in (False, True):
+    """Random inputs: normal, and for models of logarithms and their like from narrower ranges; integers are 0."""
+    for ends in _RANGES:
         rng = np.random.default_rng(0)
         sample = {}
         for spec in specs:
-            numbers = rng.uniform(0.25, 1.0, spec.shape) if positive else rng.normal(size=spec.shape)
+            numbers = rng.normal(size=spec.shape) if ends is None else rng.uniform(*ends, spec.shape)
             is_float = np.dtype(spec.dtype).kind == "f"
             sample[spec.name] = np.asarray(numbers if is_float else np.zeros(spec.shape)).astype(spec.dtype)
         yield sample

@@ -40,8 +40,8 @@ def test_one_form(nodes: list[Any], constants: dict[str, Any], op: str) -> None:
 @pytest.mark.parametrize(
     ("nodes", "constants", "ops"),
     [
-        ([node("Max", "h c", "y")], {"c": np.arange(5, dtype=np.float32)}, ["Max"]),
-        ([node("Max", "h c", "y")], {"c": np.zeros((2, 1, 1, 1), np.float32)}, ["Max"]),
+        ([node("Max", "h c", "y")], {"c": np.arange(5, dtype=np.float32)}, ["Add", "Relu", "Add"]),
+        ([node("Max", "h c", "y")], {"c": np.zeros((2, 1, 1, 1), np.float32)}, ["Sub", "Relu"]),
         ([node("Mul", "h f", "m"), node("Max", "h m", "y")], {"f": 1.5}, ["Mul", "Max"]),
         ([node("Clip", "h low high", "y")], {"low": 1.0, "high": -1.0}, ["Clip"]),
     ],

@@ -19,6 +19,6 @@ def test_outputs_are_computed_each() -> None:
 def test_other_attributes_and_constants_differ() -> None:
     nodes = [
         node("LeakyRelu", "x", "a", alpha=0.1), node("LeakyRelu", "x", "b", alpha=0.2), node("Pow", "x p", "c"),
-        node("Pow", "x q", "d"), node("Max", "a b c d", "y"),
+        node("Pow", "x q", "d"), node("Concat", "a b c d", "y", axis=0),
     ]  # fmt: skip
-    check(model(nodes, {"x": (2, 3)}, "y", {"p": 2.0, "q": 3.0}), ["LeakyRelu", "LeakyRelu", "Pow", "Pow", "Max"])
+    check(model(nodes, {"x": (2, 3)}, "y", {"p": 4.0, "q": 6.0}), ["LeakyRelu", "LeakyRelu", "Pow", "Pow", "Concat"])

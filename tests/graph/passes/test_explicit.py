@@ -98,7 +98,7 @@ def test_scatter_has_no_negative_indices() -> None:
     ("constants", "attributes", "scales"),
     [
         ({"s": [1, 2, 6, 10]}, {"mode": "linear"}, [1, 1, 2, 2]),
-        ({"s": [1, 2, 4, 7]}, {"coordinate_transformation_mode": "asymmetric"}, [1, 1, 4 / 3, 7 / 5]),
+        ({"s": [1, 2, 4, 10]}, {"mode": "linear"}, [1, 1, 4 / 3, 2]),
         ({"s": [6, 10]}, {"mode": "linear", "axes": [2, 3]}, [1, 1, 2, 2]),
         ({"s": [6, 10]}, {"axes": [2, 3], "coordinate_transformation_mode": "align_corners"}, [1, 1, 2, 2]),
     ],
@@ -107,6 +107,16 @@ def test_resize_has_scales(constants: dict[str, Any], attributes: dict[str, Any]
     step = single("Resize", "x _ _ s", shape=(1, 2, 3, 5), constants=constants, **attributes)
     assert constant(step, 2) == pytest.approx(scales)
     assert len(step.inputs) == 3
+
+
+def test_a_scale_that_double_precision_takes_for_another_shape_stays_a_size() -> None:
+    """f32(7/5) is below 7/5."""
+    canonical = check(
+        model([node("Resize", "x _ _ s", "y", mode="linear")], {"x": (1, 2, 3, 5)}, "y", {"s": [1, 2, 6, 7]})
+    )
+    (step,) = canonical.graph
+    assert step.inputs[2] is None
+    assert constant(step, 3) == [1, 2, 6, 7]
 
 
 def test_resize_keeps_a_scale_that_is_no_ratio_of_sizes() -> None:

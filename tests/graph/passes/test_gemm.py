@@ -21,11 +21,6 @@ def test_matmul_and_bias(order: str) -> None:
     assert not gemm.attributes
 
 
-def test_a_batch_of_matrices_stays() -> None:
-    nodes = [node("MatMul", "x w", "h"), node("Add", "h b", "y")]
-    check(model(nodes, {"x": (1, 3, 4)}, "y", {"w": W, "b": W[0]}), ["MatMul", "Add"])
-
-
 def test_two_computed_sides_stay() -> None:
     check(model([node("MatMul", "x z", "y")], {"x": (3, 4), "z": (4, 5)}, "y"), ["MatMul"])
 

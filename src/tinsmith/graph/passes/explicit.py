@@ -214,8 +214,15 @@ def _scales(node: ir.Node, source: tuple[int, ...], result: tuple[int, ...]) -> 
         axes = get_ints(node, "axes", tuple(range(len(source))))
         scales = np.ones(len(source), dtype=np.float32)
         scales[[axis % len(source) for axis in axes]] = given
-    fits = np.floor(np.array(source, dtype=np.float32) * scales).astype(int).tolist() == list(result)
-    return scales.astype(np.float32) if fits else None
+    return scales.astype(np.float32) if scales_give(source, scales, result) else None
+
+
+def scales_give(source: tuple[int, ...], scales: Array, result: tuple[int, ...]) -> bool:
+    """Whether scales give that shape: in float32, as runtimes compute it, and in double, as shape inference does."""
+    return all(
+        np.floor(np.asarray(source, dtype) * scales.astype(dtype)).astype(int).tolist() == list(result)
+        for dtype in (np.float32, np.float64)
+    )
 
 
 def _outputs(node: ir.Node) -> bool:

@@ -13,8 +13,8 @@ import math
 
 import onnx_ir as ir
 
-from tinsmith.graph.edit import each, is_float, present, producer, shape_of, swap
-from tinsmith.graph.expressions import factors, is_polynomial, near, polynomial, scalar_affine
+from tinsmith.graph.edit import each, present, producer, swap
+from tinsmith.graph.expressions import gated, is_polynomial, near, polynomial, scalar_affine
 
 _EXACT = {1: 1 / math.sqrt(2)}
 _TANH = {1: math.sqrt(2 / math.pi), 3: math.sqrt(2 / math.pi) * 0.044715}
@@ -26,14 +26,8 @@ def apply(graph: ir.Graph) -> bool:
 
 
 def _fuse(node: ir.Node) -> bool:
-    output = node.outputs[0]
-    if not is_float(output):
-        return False
-    factor, leaves = factors(output)
-    if len(leaves) != 2:
-        return False
-    for source, gate in (leaves, leaves[::-1]):
-        kind = _kind(gate, source, factor) if shape_of(source) == shape_of(output) else None
+    for source, gate, factor in gated(node):
+        kind = _kind(gate, source, factor)
         if kind is not None:
             swap(node, "Gelu", [source], {"approximate": kind})
             return True

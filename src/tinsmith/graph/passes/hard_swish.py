@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from tinsmith.graph.edit import each, get_float, is_float, present, producer, shape_of, swap
-from tinsmith.graph.expressions import factors, near, scalar_affine
+from tinsmith.graph.edit import each, get_float, present, producer, swap
+from tinsmith.graph.expressions import gated, near, scalar_affine
 from tinsmith.graph.passes.clip import bounds
 
 
@@ -19,14 +19,8 @@ def apply(graph: ir.Graph) -> bool:
 
 
 def _fuse(node: ir.Node) -> bool:
-    output = node.outputs[0]
-    if not is_float(output):
-        return False
-    factor, leaves = factors(output)
-    if len(leaves) != 2:
-        return False
-    for source, gate in (leaves, leaves[::-1]):
-        if shape_of(source) == shape_of(output) and _is_gate(gate, source, factor):
+    for source, gate, factor in gated(node):
+        if _is_gate(gate, source, factor):
             swap(node, "HardSwish", [source])
             return True
     return False

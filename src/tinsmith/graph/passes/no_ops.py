@@ -37,6 +37,8 @@ def apply(graph: ir.Graph) -> bool:
 
 
 def _drop(node: ir.Node) -> bool:
+    if not node.outputs[0].uses() and not node.outputs[0].is_graph_output():
+        return False
     index = 1 if node.op_type in ("Mul", "Add") and _neutral(node, 0) else 0
     source = input_of(node, index)
     if source is None or source.dtype != node.outputs[0].dtype or shape_of(source) != shape_of(node.outputs[0]):

@@ -13,11 +13,13 @@ import onnx_ir as ir
 from tinsmith.graph.edit import (
     add_constant,
     constant,
+    drop_unused,
     each,
     get_int,
     get_ints,
     graph_of,
     input_of,
+    insert,
     only_user,
     present,
     producer,
@@ -25,19 +27,19 @@ from tinsmith.graph.edit import (
     swap,
 )
 
-_KINDS = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
+KINDS = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
 
 
 def apply(graph: ir.Graph) -> bool:
     """Runs the pass; tells whether anything changed."""
     changed = each(graph, ("Transpose",), _transpose)
     changed |= each(graph, ("Gather",), _gather)
-    return changed | each(graph, _KINDS, _merge)
+    return changed | each(graph, KINDS, _merge)
 
 
 def _merge(node: ir.Node) -> bool:
     source = present(node, 0)
-    first = producer(source, *_KINDS)
+    first = producer(source, *KINDS)
     if first is None or only_user(source) is not node:
         return False
     reshape(node, present(first, 0))
@@ -72,3 +74,15 @@ def reshape(node: ir.Node, source: ir.Value) -> ir.Node:
     """Replaces a node by a Reshape of ``source`` to the same output."""
     shape = np.array(shape_of(node.outputs[0]), dtype=np.int64)
     return swap(node, "Reshape", [source, add_constant(graph_of(node), shape, f"{node.name}.shape")])
+
+
+def reshaped(before: ir.Node, value: ir.Value, shape: tuple[int, ...], name: str) -> ir.Value:
+    """A value in another shape, in front of a node: a constant anew, else by a Reshape; itself where it has it."""
+    if shape_of(value) == shape:
+        return value
+    graph, array = graph_of(before), constant(value)
+    if array is not None:
+        drop_unused(value)
+        return add_constant(graph, array.reshape(shape), f"{value.name}.reshaped")
+    dims = add_constant(graph, np.array(shape, dtype=np.int64), f"{before.name}.{name}.shape")
+    return insert(before, "Reshape", [value, dims], shape, name=f"{before.name}.{name}")

@@ -2,7 +2,7 @@
 
 A GRU whose update gate stays shut and whose reset gate stays open computes tanh(W x + b + (R h + c)): biases of -20 and
 20 give sigmoids of 2e-9 and 1 - 2e-9. Equal up to float rounding. On the chip the gates stop at 0.0018 and 0.9982,
-which changes the state by 0.4 % of its range at most, about half a step of int8.
+which moves the state by up to half a percent in each step: no more than int8 rounds, more than int16 does.
 """
 
 from __future__ import annotations

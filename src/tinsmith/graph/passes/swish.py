@@ -16,12 +16,12 @@ from tinsmith.graph.edit import (
     get_float,
     graph_of,
     insert,
-    operands,
     present,
     producer,
     shape_of,
     swap,
 )
+from tinsmith.graph.expressions import gated
 from tinsmith.graph.passes.sigmoid import one_plus_exp
 
 
@@ -31,18 +31,15 @@ def apply(graph: ir.Graph) -> bool:
 
 
 def _fuse(node: ir.Node) -> bool:
-    terms = operands(node)
-    if node.op_type == "Div":
-        source = one_plus_exp(terms[1])
-        matched = source is terms[0]
-    else:
-        pairs = [(x, producer(gate, "Sigmoid")) for x, gate in (terms, terms[::-1])]
-        source = next((x for x, gate in pairs if gate is not None and present(gate, 0) is x), None)
-        matched = source is not None
-    if source is None or not matched:
-        return False
-    swap(node, "Swish", [source])
-    return True
+    for source, gate, factor in gated(node):
+        sigmoid = producer(gate, "Sigmoid")
+        if sigmoid is not None and present(sigmoid, 0) is source and factor == 1.0:
+            swap(node, "Swish", [source])
+            return True
+    if node.op_type == "Div" and one_plus_exp(present(node, 1)) is node.inputs[0]:
+        swap(node, "Swish", [present(node, 0)])
+        return True
+    return False
 
 
 def _with_factor(node: ir.Node) -> bool:

@@ -1,0 +1,104 @@
+"""Attention masks that fit the integers of the scores.
+
+A mask adds -1e9 or minus infinity to the scores of keys that must not be seen, and Softmax makes zeros of them. The
+scores and the mask share an exponent on the chip: with -1e9 every score would be zero. What matters is only that the
+masked scores lie far below the others. So they become exactly -16: the scores are multiplied by zeros and ones, and the
+summand is -16 at the zeros. Where the scores stay within ±16 this costs no more than their exponent going up to -3.
+
+Matched: an Add of such a constant, and a Where by a constant between scores and such a constant, that lead to a Softmax
+through nothing but further summands and reshaped dimensions. A constant counts as a mask if its numbers are either -30
+and below or above -16: distances that grow gradually (ALiBi) stay as they are.
+
+A masked key gets a share of at most exp(-16 - m) instead of 0, m being the largest score of its row: 1e-7 at m = 0, and
+less than an 8-bit share shows down to m = -10.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from tinsmith.graph.edit import (
+    Array,
+    add_constant,
+    constant,
+    each,
+    graph_of,
+    insert,
+    is_constant,
+    is_float,
+    only_user,
+    operands,
+    present,
+    producer,
+    shape_of,
+    swap,
+)
+from tinsmith.graph.passes.fold_affine_through import MOVERS
+
+MASKED = -16.0
+"""What masked scores become."""
+_HARD = -30.0
+
+
+def apply(graph: ir.Graph) -> bool:
+    """Runs the pass; tells whether anything changed."""
+    return each(graph, ("Where",), _where) | each(graph, ("Add",), _add)
+
+
+def _feeds_softmax(value: ir.Value) -> bool:
+    user = only_user(value)
+    while user is not None and user.op_type in (*MOVERS, "Add"):
+        user = only_user(user.outputs[0])
+    return user is not None and user.op_type == "Softmax"
+
+
+def _is_mask(array: Array) -> bool:
+    hard = array <= _HARD
+    return bool(hard.any()) and not bool(((array > _HARD) & (array < MASKED)).any())
+
+
+def _add(node: ir.Node) -> bool:
+    left, right = operands(node)
+    scores, mask = (left, constant(right)) if is_constant(right) else (right, constant(left))
+    if mask is None or is_constant(scores) or not is_float(scores) or not _is_mask(mask):
+        return False
+    if not _feeds_softmax(node.outputs[0]):
+        return False
+    return _apart(node, scores, mask <= _HARD, mask)
+
+
+def _where(node: ir.Node) -> bool:
+    condition, chosen, other = (present(node, index) for index in range(3))
+    truth = constant(condition)
+    if truth is None or is_constant(chosen) == is_constant(other) or not is_float(node.outputs[0]):
+        return False
+    scores, mask = (chosen, constant(other)) if is_constant(other) else (other, constant(chosen))
+    assert mask is not None
+    if not (mask <= _HARD).all() or not _feeds_softmax(node.outputs[0]):
+        return False
+    hard = np.broadcast_to(~truth if scores is chosen else truth, np.broadcast_shapes(truth.shape, mask.shape))
+    return _apart(node, scores, hard, np.zeros(1, np.float32))
+
+
+def _apart(node: ir.Node, scores: ir.Value, hard: Array, summands: Array) -> bool:
+    """The node becomes scores · {0, 1} + {summands, -16}."""
+    graph, name = graph_of(node), node.name
+    keep = (~hard).astype(np.float32)
+    mask = np.where(hard, np.float32(MASKED), summands).astype(np.float32)
+    if not _is_kept(scores, keep):
+        zeros = add_constant(graph, keep, f"{name}.seen")
+        shape = np.broadcast_shapes(shape_of(scores), keep.shape)
+        scores = insert(node, "Mul", [scores, zeros], shape, name=f"{name}.seen")
+    swap(node, "Add", [scores, add_constant(graph, mask, f"{name}.mask")])
+    return True
+
+
+def _is_kept(scores: ir.Value, keep: Array) -> bool:
+    """Whether scores are zeros already where they are masked."""
+    before = producer(scores, "Mul")
+    if before is None:
+        return False
+    factors = [constant(value) for value in operands(before)]
+    known = [factor for factor in factors if factor is not None and factor.shape == keep.shape]
+    return any(not (factor * (1 - keep)).any() for factor in known)

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.graph.models import check, model, node, op_types
+from tinsmith.graph.edit import constant
+
+SHAPE = (1, 2, 4, 4)
+LATER = np.triu(np.ones((4, 4), bool), 1)
+
+
+def softened(mask: Any, steps: list[Any] | None = None, **constants: Any) -> Any:
+    nodes = [*(steps or [node("Add", "x m", "h")]), node("Softmax", "h", "y")]
+    return check(model(nodes, {"x": SHAPE}, "y", {"m": mask, **constants}), tolerance=1e-4)
+
+
+@pytest.mark.parametrize("low", [-1e9, -100.0, -np.inf, float(np.finfo(np.float32).min)])
+def test_low_numbers(low: float) -> None:
+    canonical = softened(np.where(LATER, low, 0.25).astype(np.float32))
+    assert op_types(canonical) == ["Mul", "Add", "Softmax"]
+    seen, mask = (constant(step.inputs[1]) for step in list(canonical.graph)[:2])
+    assert np.array_equal(seen, (~LATER).astype(np.float32))
+    assert np.array_equal(mask, np.where(LATER, np.float32(-16), np.float32(0.25)))
+
+
+@pytest.mark.parametrize(("order", "truth"), [("c x m", ~LATER), ("c m x", LATER)])
+def test_where(order: str, truth: Any) -> None:
+    canonical = softened(np.float32(-1e9), [node("Where", order, "h")], c=truth)
+    assert op_types(canonical) == ["Mul", "Add", "Softmax"]
+
+
+def test_before_another_summand_and_a_reshape() -> None:
+    steps = [node("Add", "m x", "a"), node("Add", "a b", "c"), node("Reshape", "c s", "h")]
+    canonical = softened(
+        np.where(LATER, np.float32(-1e4), np.float32(0)), steps, b=np.ones(SHAPE, np.float32), s=[2, 4, 4]
+    )
+    assert op_types(canonical)[:3] == ["Mul", "Add", "Add"]
+
+
+@pytest.mark.parametrize("mask", [-np.arange(16.0).reshape(4, 4) * 3, np.full((4, 4), -10.0)])
+def test_gradual_distances_stay(mask: Any) -> None:
+    assert op_types(softened(mask.astype(np.float32))) == ["Add", "Softmax"]
+
+
+def test_without_a_softmax_it_stays() -> None:
+    mask = np.where(LATER, np.float32(-1e4), np.float32(0))
+    check(model([node("Add", "x m", "h"), node("Tanh", "h", "y")], {"x": SHAPE}, "y", {"m": mask}), ["Add", "Tanh"])

@@ -1,0 +1,226 @@
+"""Cells spelled out become one layer; what only looks like that stays. Each against ONNX Runtime."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import onnx_ir as ir
+import pytest
+
+from tests.graph.models import check, histogram, op_types
+from tests.graph.unrolled_models import HIDDEN, STEPS, Spelled
+from tinsmith.graph.edit import shape_of
+
+LAYERS = ("LSTM", "GRU")
+SHAPES = {"Reshape", "Squeeze", "Unsqueeze"}
+
+
+def layers(canonical: ir.Model) -> list[str]:
+    """What is left, without changes of shape."""
+    return [op_type for op_type in op_types(canonical) if op_type not in SHAPES]
+
+
+def last(spelled: Spelled) -> ir.Model:
+    """The model that gives the last hidden state, in canonical form."""
+    return check(spelled.model(spelled.run()[-1][0]))
+
+
+WAYS: list[dict[str, Any]] = [
+    {},
+    {"product": "gate"},
+    {"product": "early", "feed": "slice"},
+    {"bias": "none"},
+    {"bias": "one"},
+    {"transposed": True},
+    {"feed": "split"},
+    {"feed": "slice", "product": "gate", "transposed": True},
+    {"start": "constant"},
+    {"start": "constant", "product": "early", "bias": "one"},
+    {"start": "inputs"},
+    {"start": "inputs", "product": "gate"},
+    {"steps": 2},
+]
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+@pytest.mark.parametrize("way", WAYS, ids=str)
+def test_ways_of_writing(kind: str, way: dict[str, Any]) -> None:
+    if kind == "LSTM" and way.get("start") == "constant":
+        pytest.skip("a test of its own: what a constant hidden state adds cannot be told from biases")
+    assert layers(last(Spelled(kind, **way))) == [kind]
+
+
+@pytest.mark.parametrize(("kind", "order"), [("LSTM", "ifgo"), ("LSTM", "gfoi"), ("GRU", "rzn"), ("GRU", "nrz")])
+def test_orders_of_gates(kind: str, order: str) -> None:
+    assert layers(last(Spelled(kind, order=order))) == [kind]
+
+
+@pytest.mark.parametrize("start", ["zeros", "constant", "inputs"])
+@pytest.mark.parametrize("update", ["mixed", "moved", "inverted", "back"])
+def test_updates_of_a_gru(update: str, start: str) -> None:
+    assert layers(last(Spelled("GRU", update=update, start=start))) == ["GRU"]
+
+
+@pytest.mark.parametrize("start", ["zeros", "inputs"])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_input_and_state_in_one_product(start: str, transposed: bool) -> None:
+    assert layers(last(Spelled("LSTM", product="joined", start=start, transposed=transposed))) == ["LSTM"]
+
+
+def test_a_constant_state_before_an_lstm() -> None:
+    """Folded into the biases of the first step, the hidden state cannot be known: the layer begins at the second."""
+    spelled = Spelled("LSTM", start="constant")
+    canonical = last(spelled)
+    assert histogram(canonical)["LSTM"] == 1
+    (layer,) = (step for step in canonical.graph if step.op_type == "LSTM")
+    assert shape_of(layer.outputs[0])[0] == STEPS - 1
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_backwards(kind: str) -> None:
+    assert layers(last(Spelled(kind, feed="backwards"))) == ["ReverseSequence", kind]
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_time_in_the_last_dimension(kind: str) -> None:
+    assert layers(last(Spelled(kind, feed="columns"))) == ["Transpose", kind]
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+@pytest.mark.parametrize("start", ["zeros", "inputs"])
+def test_all_steps_are_used(kind: str, start: str) -> None:
+    spelled = Spelled(kind, start=start)
+    states = spelled.run()
+    assert layers(check(spelled.model(spelled.stacked(states)))) == [kind]
+
+
+def test_all_steps_backwards() -> None:
+    spelled = Spelled("GRU", feed="backwards")
+    states = spelled.run()
+    found = layers(check(spelled.model(spelled.stacked(states[::-1]))))
+    assert found == ["ReverseSequence", "GRU", "ReverseSequence"]
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_some_steps_are_used(kind: str) -> None:
+    spelled = Spelled(kind)
+    states = spelled.run()
+    outputs = [states[1][0], spelled.stacked(states[2:])]
+    assert sorted(layers(check(spelled.model(" ".join(outputs))))) == sorted([kind, "Slice", "Slice"])
+
+
+def test_last_cell_is_used() -> None:
+    spelled = Spelled("LSTM")
+    states = spelled.run()
+    assert layers(check(spelled.model(" ".join(states[-1])))) == ["LSTM"]
+
+
+@pytest.mark.parametrize(("first", "second"), [("GRU", "LSTM"), ("LSTM", "GRU")])
+def test_layers_on_layers(first: str, second: str) -> None:
+    below = Spelled(first)
+    states = below.run()
+    above = Spelled(second, product="gate", count=500)
+    for gate in list(above.constants):
+        if gate[0] == "W":
+            above.constants[gate] = below.constants["R" + ("n" if first == "GRU" else "g")] * 0.7
+    h, c = "start", "start"
+    above.constants["start"] = above.constants["h0"] * 0
+    for x, _ in states:
+        h, c = above.lstm(x, h, c) if second == "LSTM" else (above.gru(x, h), c)
+    renamed = {name: f"second_{name}" for name in above.constants}
+    for step in above.nodes:
+        step.input[:] = [renamed.get(name, name) for name in step.input]
+    below.nodes += above.nodes
+    below.constants |= {renamed[name]: array for name, array in above.constants.items()}
+    assert layers(check(below.model(h))) == [first, second]
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+@pytest.mark.parametrize("product", ["gate", "gates"])
+def test_other_weights_begin_another_layer(kind: str, product: str) -> None:
+    """An encoder whose state a decoder goes on from."""
+    spelled = Spelled(kind, product=product, steps=5)
+    states, h, c = [], "h0", "c0"
+    spelled.constants["h0"], spelled.constants["c0"] = spelled.constants["h0"] * 0, spelled.constants["c0"] * 0
+    for t, x in enumerate(spelled.inputs()):
+        if t == 3:
+            others = {f"{name}": array * 0.8 for name, array in spelled.constants.items() if name[0] in "WR"}
+            old = {name: spelled.constants[name] for name in others}
+            for step in spelled.nodes:
+                step.input[:] = [f"old_{name}" if name in others else name for name in step.input]
+            spelled.constants |= others | {f"old_{name}": array for name, array in old.items()}
+        h, c = spelled.lstm(x, h, c) if kind == "LSTM" else (spelled.gru(x, h), c)
+        states.append(h)
+    assert [name for name in layers(check(spelled.model(h))) if name != "Slice"] == [kind, kind]
+
+
+# ---- what stays
+
+
+def test_reset_before_the_product_stays() -> None:
+    assert "GRU" not in op_types(last(Spelled("GRU", product="gate", reset_after=False)))
+
+
+@pytest.mark.parametrize("step", range(STEPS - 1))
+def test_a_cell_used_elsewhere_stays(step: int) -> None:
+    spelled = Spelled("LSTM")
+    states = spelled.run()
+    canonical = check(spelled.model(f"{states[-1][0]} {states[step][1]}"))
+    found = histogram(canonical).get("LSTM", 0)
+    assert found == (step == 0)
+
+
+def test_a_gate_used_elsewhere_stays() -> None:
+    spelled = Spelled("GRU")
+    states = spelled.run()
+    gate = next(step.output[0] for step in reversed(spelled.nodes) if step.op_type == "Sigmoid")
+    assert "GRU" not in op_types(check(spelled.model(f"{states[-1][0]} {gate}")))
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_inputs_made_of_earlier_states_stay(kind: str) -> None:
+    """A decoder that is fed with its own output."""
+    spelled = Spelled(kind, product="gate")
+    spelled.constants["h0"], spelled.constants["c0"] = spelled.constants["h0"] * 0, spelled.constants["c0"] * 0
+    x, h, c = spelled.inputs()[0], "h0", "c0"
+    for _ in range(3):
+        h, c = spelled.lstm(x, h, c) if kind == "LSTM" else (spelled.gru(x, h), c)
+        x = spelled.op(
+            "Relu", spelled.op("MatMul", f"{h} {spelled.const(spelled.constants['Wi' if kind == 'LSTM' else 'Wz'].T)}")
+        )
+    assert kind not in op_types(check(spelled.model(h)))
+
+
+@pytest.mark.parametrize(("kind", "old", "new"), [("LSTM", "Tanh", "Sigmoid"), ("GRU", "Sigmoid", "HardSigmoid")])
+def test_other_activations_stay(kind: str, old: str, new: str) -> None:
+    spelled = Spelled(kind)
+    states = spelled.run()
+    for step in spelled.nodes:
+        step.op_type = new if step.op_type == old else step.op_type
+    assert kind not in op_types(check(spelled.model(states[-1][0])))
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_steps_of_different_weights_stay(kind: str) -> None:
+    """No two neighbours alike."""
+    spelled = Spelled(kind, product="gate", steps=3, start="inputs")
+    h, c = "h0", "c0"
+    for t, x in enumerate(spelled.inputs()):
+        begin = len(spelled.nodes)
+        h, c = spelled.lstm(x, h, c) if kind == "LSTM" else (spelled.gru(x, h), c)
+        for step in spelled.nodes[begin:]:
+            for place, name in enumerate(step.input):
+                if name[0] == "R":
+                    step.input[place] = f"{name}_{t}"
+                    spelled.constants[f"{name}_{t}"] = spelled.constants[name] * (1 + t)
+    assert kind not in op_types(check(spelled.model(h)))
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_one_step_stays(kind: str) -> None:
+    assert kind not in op_types(last(Spelled(kind, steps=1, start="inputs")))
+
+
+def test_width_of_the_layer() -> None:
+    (layer,) = (step for step in last(Spelled("GRU")).graph if step.op_type == "GRU")
+    assert shape_of(layer.outputs[1]) == (1, 1, HIDDEN)
