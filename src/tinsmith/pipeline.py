@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,12 +21,13 @@ if TYPE_CHECKING:
     from tinsmith.calibrate.stats import Stats
     from tinsmith.lower.lowerer import Lowered
     from tinsmith.ops.floatnode import Network
+    from tinsmith.quant.format import Formats
 
 Progress = Callable[[str, int, int | None], None]
 """Called with the stage's name, how far it is, and how far it goes (None: unknown)."""
 
 CHECKED_SAMPLES = 4
-"""Calibration samples on which accumulators that saturate are watched; also the most samples kept in memory."""
+"""Calibration samples on which accumulators that saturate are watched."""
 SEMANTICS_VERSION = "1"
 
 
@@ -38,6 +40,7 @@ def quantize(
     bits: int | None = None,
     int16: Sequence[str] | None = None,
     calibration: str | None = None,
+    effort: str | None = None,
     input_shapes: Mapping[str, Sequence[int]] | None = None,
     outputs: Sequence[str] | str | None = None,
     samples: int | None = None,
@@ -62,6 +65,7 @@ def quantize(
         bits: 8 (default) or 16.
         int16: Regular expressions of layer names that run in int16.
         calibration: `mse` (default), `minmax`, `percentile` or `kl`.
+        effort: `default`, or `fast`: exponents only, no equalization, no bias correction.
         input_shapes: Shapes of inputs with open dimensions.
         outputs: Cut the model at these values; `auto` before the heads of detectors (`tinsmith.graph.head`).
         samples: Use at most so many samples.
@@ -92,6 +96,7 @@ def quantize(
         bits=bits,
         int16=None if int16 is None else tuple([int16] if isinstance(int16, str) else int16),
         calibration=calibration,
+        effort=effort,
         input_shapes=None if input_shapes is None else {k: tuple(v) for k, v in input_shapes.items()},
         outputs=None if outputs is None else tuple([outputs] if isinstance(outputs, str) else outputs),
         samples=samples,
@@ -122,6 +127,7 @@ def run(model: Any, data: Any, recipe: Recipe, target: Target, progress: Progres
     seen = _calibrated(canonical, net, widths, data, recipe, target, tell)
     tell("choose formats", 0, None)
     formats = choose_formats(net, widths, seen.stats, target, recipe.calibration, recipe.percentile)
+    net, formats, gained = _tuned(canonical, net, formats, widths, seen, recipe, target, tell)
     tell("lower", 0, None)
     program = finish(lower(net, formats, widths, target), recipe, target, seen.stats.digest)
     refuse_illegal(program, target)
@@ -131,7 +137,8 @@ def run(model: Any, data: Any, recipe: Recipe, target: Target, progress: Progres
         *forced(placement),
         *(() if recipe.outputs else head_notes(source)),
         *seen.notes,
-        *headroom(program, target, seen.samples),
+        *gained,
+        *headroom(program, target, seen.samples[:CHECKED_SAMPLES]),
     )
     return Quantized(canonical, net, placement, formats, program, target, recipe, seen.samples[0], notes)
 
@@ -143,6 +150,48 @@ class _Calibrated:
     stats: Stats
     samples: Sequence[Mapping[str, Array]]
     notes: tuple[str, ...] = ()
+    real: bool = True
+
+
+def _tuned(
+    model: ir.Model,
+    net: Network,
+    formats: Formats,
+    widths: Mapping[str, int],
+    seen: _Calibrated,
+    recipe: Recipe,
+    target: Target,
+    tell: Progress,
+) -> tuple[Network, Formats, tuple[str, ...]]:
+    """Equalization and bias correction, where there are 8-bit layers and real data, and what they gained."""
+    from tinsmith.algorithms.scales import choose_formats
+    from tinsmith.algorithms.tune import tune
+    from tinsmith.calibrate.exponents import method_named
+    from tinsmith.graph.ranges import ranges_of
+
+    if recipe.effort == "fast" or not seen.real or 8 not in widths.values():
+        return net, formats, ()
+    tuned = tune(
+        model,
+        net,
+        formats,
+        widths,
+        target,
+        seen.samples,
+        lambda network, stats: choose_formats(network, widths, stats, target, recipe.calibration, recipe.percentile),
+        scalable=not ranges_of(model),
+        histograms=method_named(recipe.calibration).histograms,
+        progress=tell,
+    )
+    before, after = tuned.noise["plain"], tuned.noise[tuned.best.name]
+    if after >= before or before <= 0:
+        return net, formats, ()
+    note = f"{tuned.best.name}: signal to noise at the outputs {_decibels(after)} dB, {_decibels(before)} dB without."
+    return tuned.best.network, tuned.best.formats, (note,)
+
+
+def _decibels(noise: float) -> str:
+    return f"{-10 * math.log10(max(noise, 1e-12)):.1f}"
 
 
 def _calibrated(
@@ -156,6 +205,7 @@ def _calibrated(
 ) -> _Calibrated:
     """Observes the values on the data, or takes the model's own ranges where there are none."""
     from tinsmith.algorithms.scales import observed_values
+    from tinsmith.algorithms.tune import MOST_OBSERVED
     from tinsmith.calibrate.exponents import method_named
     from tinsmith.calibrate.inputs import input_specs
     from tinsmith.calibrate.observe import observe
@@ -176,7 +226,7 @@ def _calibrated(
         layout=pictures.layout,
         limit=recipe.samples,
     )
-    kept = _First(source, CHECKED_SAMPLES)
+    kept = _First(source, max(CHECKED_SAMPLES, MOST_OBSERVED))
     values, observed_widths = observed_values(net, widths, target)
     inputs = {operand.name for operand in net.inputs}
     stats = observe(
@@ -226,7 +276,7 @@ def _from_ranges(
         notes.append(f"the model has no range for {names}: estimated on noise. Calibration data would tell.")
     histograms = method_named(recipe.calibration).histograms
     stats = from_ranges(found, net, target.rounding, observed_widths, histograms=histograms)
-    return _Calibrated(stats, samples[:CHECKED_SAMPLES], tuple(notes))
+    return _Calibrated(stats, samples[:CHECKED_SAMPLES], tuple(notes), real=False)
 
 
 class _First:

@@ -93,6 +93,7 @@ class Recipe(_Strict):
         int16: Regular expressions; layers whose name one matches run in int16.
         calibration: How activations' exponents are chosen: ``mse`` (least squared error with the chip's rounding),
             ``minmax``, ``percentile``, ``kl`` (entropy).
+        effort: ``default``, or ``fast``: exponents only, weights and biases stay as they are.
         percentile: Share of magnitudes kept, in percent, for ``percentile``.
         samples: Use at most so many calibration samples; all by default.
         input_shapes: Shapes of inputs whose dimensions the model leaves open.
@@ -105,6 +106,7 @@ class Recipe(_Strict):
     bits: Literal[8, 16] = 8
     int16: _Names = ()
     calibration: Calibration = "mse"
+    effort: Literal["fast", "default"] = "default"
     percentile: float = Field(default=99.99, gt=50.0, le=100.0)
     samples: int | None = Field(default=None, gt=0)
     input_shapes: dict[str, _Shape] = Field(default_factory=dict)

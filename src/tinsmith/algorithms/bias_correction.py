@@ -69,9 +69,7 @@ def _rounded(visit: Visit, node: FloatNode) -> FloatNode:
 
 
 def _with_bias(node: FloatNode, index: int, values: NDArray[np.float32]) -> FloatNode:
-    name = node.input(index).name if node.has(index) else f"{node.name}_bias"
-    if not name.endswith(f"|{node.name}"):
-        name = f"{name}|{node.name}"
+    name = node.input(index).name if node.has(index) else f"{node.name}|bias"
     inputs = [*node.inputs, None][: max(len(node.inputs), index + 1)]
     inputs[index] = Operand(name, values.shape, values.dtype, values)
     return replace(node, inputs=tuple(inputs))

@@ -17,7 +17,7 @@ is: a channel that its ceiling never cuts off may be scaled as far as the ceilin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -58,7 +58,7 @@ class Equalized:
 
 
 def equalize(
-    model: ir.Model, network: Network, bits: Mapping[str, int], target: Target, samples: list[Sample]
+    model: ir.Model, network: Network, bits: Mapping[str, int], target: Target, samples: Sequence[Sample]
 ) -> Equalized:
     """Choose factors and put them into the weights.
 
@@ -171,10 +171,9 @@ def _scaled_sum(node: FloatNode, index: int, factors: NDArray[np.float64]) -> Fl
 
 
 def _constant(node: FloatNode, index: int, values: Array) -> Operand:
-    """New elements for a constant input, under a name of this node's own."""
-    old = node.input(index)
+    """New elements for a constant input."""
     elements = np.ascontiguousarray(values, dtype=np.float32)
-    return Operand(f"{old.name}|{node.name}", elements.shape, elements.dtype, elements)
+    return Operand(node.input(index).name, elements.shape, elements.dtype, elements)
 
 
 def _along(values: Factors, rank: int, axis: int) -> Factors:

@@ -22,6 +22,8 @@ from tinsmith.targets import Target
 
 TRIED = np.arange(-8, 8) / 16
 ROUNDS = 3
+RESERVE = 1.15
+"""Tensors are filled as if their elements were larger by this: data not seen may be."""
 _GRID = np.linspace(-3, 1.2, 64)
 """Logarithms (base 2) of the ranges whose noise is tabulated, relative to the largest magnitude."""
 
@@ -161,11 +163,11 @@ def _values(
         elements = np.concatenate(magnitudes)
         elements = elements[elements > 0]
         # The strided elements may miss the largest ones.
-        top = float(np.exp((term.ranges - position[term.classes]).max()))
+        top = RESERVE * float(np.exp((term.ranges - position[term.classes]).max()))
         if not len(elements) or top <= 0:
             continue
         grid = np.log2(top) + _GRID
-        large = np.sort(elements)[-max(1, len(elements) // 20) :]
+        large = RESERVE * np.sort(elements)[-max(1, len(elements) // 20) :]
         steps = 2.0**grid / 127.5
         beyond = np.clip(large[None, :] - 2.0 ** grid[:, None], 0, None)
         clipped = np.square(beyond).sum(axis=1) / len(elements)

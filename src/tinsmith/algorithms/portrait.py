@@ -79,7 +79,7 @@ class _Maker:
         self.kept.append(array.reshape(-1)[self.places])
 
     def finish(self) -> Portrait:
-        power = self.squares / np.float32(self.count)
+        power = np.divide(self.squares, self.count, dtype=np.float32)
         return Portrait(self.largest, self.highest, power, self.places, np.stack(self.kept), self.first)
 
 

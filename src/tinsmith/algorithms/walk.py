@@ -136,7 +136,7 @@ class _Walk:
         if isinstance(weighted, Weighted) and adjustable:
             node = self._adjusted(step, weighted, [r[step.node.outputs[0].name] for r in results], adjust)
             step = replace(step, node=node)
-        exact = _Exact(step, self.formats, self.bits, self.target)
+        exact = Exact(_alone(step), self.formats, self.bits, self.target)
         chips = self._all(lambda index: exact.run({name: self.chips[name][index] for name in exact.inputs}))
         for output in step.outputs:
             self.floats[output.name] = [result[output.name] for result in results]
@@ -176,21 +176,25 @@ def _fits(node: FloatNode, chosen: Format, arriving: int, target: Target, bits: 
     return weights is None or weights.hold(np.asarray(chosen.exponents), arriving, target)
 
 
-class _Exact:
-    """One step as a program of its own, on arrays in ONNX order."""
+class Exact:
+    """Some nodes as a program of their own, on arrays in ONNX order.
 
-    def __init__(self, step: Step, formats: Formats, bits: Mapping[str, int], target: Target) -> None:
-        nodes = _nodes(step)
-        read = {i.name: i for node in nodes for i in node.inputs if i is not None and i.const is None}
-        made = {output.name for node in nodes for output in node.outputs}
-        inputs = tuple(operand for name, operand in read.items() if name not in made)
-        lowered = lower(Network(nodes, inputs, step.outputs), formats, bits, target)
-        self.inputs = tuple(operand.name for operand in inputs)
+    Args:
+        network: The nodes.
+        formats: Of their values.
+        bits: Width of each node by name.
+        target: The chip. Accumulators that saturate are taken not to.
+    """
+
+    def __init__(self, network: Network, formats: Formats, bits: Mapping[str, int], target: Target) -> None:
+        lowered = lower(network, formats, bits, target)
+        self.inputs = tuple(operand.name for operand in network.inputs)
         self._perms = lowered.perms
         self._compiled: Compiled = compile_program(lowered.program, target, checked=False)
         self._compiled.open(1)
 
     def run(self, values: Mapping[str, Array]) -> dict[str, Array]:
+        """The outputs, integers where they are; inputs may be integers or real numbers."""
         feeds = {}
         for value in self._compiled.program.inputs:
             array = values[value.name].transpose(self._perms[value.name])
@@ -199,6 +203,12 @@ class _Exact:
             feeds[value.name] = np.ascontiguousarray(array)
         found = self._compiled.run(feeds)
         return {name: array.transpose(inverse(self._perms[name])) for name, array in found.items()}
+
+
+def _alone(step: Step) -> Network:
+    nodes = _nodes(step)
+    read = {i.name: i for node in nodes for i in node.inputs if i is not None and i.const is None}
+    return Network(nodes, tuple(read[name] for name in _read(step)), step.outputs)
 
 
 def _nodes(step: Step) -> tuple[FloatNode, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from tinsmith.graph.edit import constant, shape_of
+from tinsmith.graph.edit import add_constant, constant, forget_names, shape_of
 from tinsmith.graph.functions import with_functions
 from tinsmith.ops.floatnode import FloatAttribute, FloatNode, Network, Operand
 
@@ -51,6 +51,29 @@ def as_float_node(node: ir.Node, operand: Callable[[ir.Value], Operand] = as_ope
         tuple(operand(value) for value in node.outputs),
         {name: _plain(attribute) for name, attribute in node.attributes.items()},
     )
+
+
+def with_constants(model: ir.Model, before: Network, after: Network) -> ir.Model:
+    """A copy of a model with the weights of another version of its network.
+
+    Args:
+        model: The canonical model; not modified.
+        before: Its network.
+        after: The same nodes, some with other constants.
+    """
+    changed = {
+        new.name: {i: new.input(i) for i in range(len(old.inputs)) if old.has(i) and old.input(i) is not new.input(i)}
+        for old, new in zip(before.nodes, after.nodes, strict=True)
+        if old is not new
+    }
+    clone = model.clone()
+    forget_names(clone.graph)
+    for node in clone.graph:
+        for index, operand in changed.get(node.name or "", {}).items():
+            if operand.const is not None:
+                node.replace_input_with(index, add_constant(clone.graph, operand.const, operand.name))
+    forget_names(clone.graph)
+    return clone
 
 
 def _dtype(value: ir.Value) -> np.dtype[Any]:

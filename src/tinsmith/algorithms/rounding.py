@@ -1,0 +1,144 @@
+"""Rounding that knows the data: weights rounded together, so that the layer's output changes least.
+
+Rounding each weight to the nearest integer is best only if the inputs it multiplies are unrelated. They are not: with H the
+second moments of what meets the weights of one output channel, an error d in those weights costs d·H·d. Weights are rounded
+one after the other, and what rounding took from one is made good by those still to come (Optimal Brain Quantization in the
+order and with the factorization of GPTQ: E. Frantar et al., "GPTQ: Accurate Post-Training Quantization for Generative
+Pre-trained Transformers", 2022). The inputs are those the chip has at that place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tinsmith.algorithms.bias_correction import with_corrected_bias
+from tinsmith.algorithms.float_nodes import FloatNodes
+from tinsmith.algorithms.sensitivity import window
+from tinsmith.algorithms.walk import Visit
+from tinsmith.ops.floatnode import FloatNode, Operand
+from tinsmith.ops.passage import Weighted
+from tinsmith.quant.rounding import qrange
+
+DAMPING = 0.01
+"""Added to the diagonal of the moments, relative to its mean: data not seen differ a little."""
+LARGEST = 1536
+"""Weights per output channel beyond which the moments would cost more than they bring."""
+ROWS = 4096
+"""So many positions, and at least four for each weight, make the moments."""
+BLOCK = 64
+
+Reals = NDArray[np.float64]
+
+
+def round_weights(visit: Visit) -> FloatNode:
+    """The node with weights on the grid of their format, rounded for the data, and its bias corrected."""
+    matrix = _matrix(visit)
+    if matrix is None or visit.format.bits != 8:
+        return with_corrected_bias(visit, visit.node)
+    moments = _moments(visit, matrix.shape)
+    steps = np.broadcast_to(np.ldexp(1.0, np.asarray(visit.format.exponents)), (len(matrix),))[:, None]
+    if visit.weighted.columns is None:
+        integers = np.stack([rounded(row[None], h, s[None]) for row, h, s in zip(matrix, moments, steps, strict=True)])
+        integers = integers[:, 0]
+    else:
+        integers = rounded(matrix, moments[0], steps)
+    index = visit.weighted.weights
+    inputs = list(visit.node.inputs)
+    old = visit.node.input(index)
+    inputs[index] = replace(old, const=_unfolded(integers * steps, visit.weighted, old.shape))
+    return with_corrected_bias(visit, replace(visit.node, inputs=tuple(inputs)))
+
+
+def rounded(weights: Reals, moments: Reals, steps: Reals, bits: int = 8) -> Reals:
+    """Integers such that ``Σ (w - q·step)·moments·(w - q·step)`` is small.
+
+    Args:
+        weights: (channels, K).
+        moments: (K, K), symmetric, positive semidefinite.
+        steps: (channels, 1).
+        bits: Width of the integers.
+    """
+    low, high = qrange(bits)
+    count = weights.shape[1]
+    order = np.argsort(-np.diag(moments), kind="stable")
+    damped = moments[np.ix_(order, order)] + np.eye(count) * (DAMPING * np.mean(np.diag(moments)) + 1e-30)
+    upper = np.linalg.cholesky(np.linalg.inv(damped)).T
+    left = weights[:, order].copy()
+    found = np.empty_like(left)
+    for start in range(0, count, BLOCK):
+        stop = min(start + BLOCK, count)
+        errors = np.empty((len(left), stop - start))
+        for column in range(start, stop):
+            integers = np.clip(np.rint(left[:, column] / steps[:, 0]), low, high)
+            found[:, column] = integers
+            error = (left[:, column] - integers * steps[:, 0]) / upper[column, column]
+            left[:, column + 1 : stop] -= error[:, None] * upper[column, column + 1 : stop]
+            errors[:, column - start] = error
+        left[:, stop:] -= errors @ upper[start:stop, stop:]
+    back = np.empty_like(found)
+    back[:, order] = found
+    return back
+
+
+def _matrix(visit: Visit) -> Reals | None:
+    """The weights, one row for each output channel; None where that costs too much or is not known."""
+    weighted = visit.weighted
+    if weighted.columns is None and weighted.rows == 0 and visit.weights.shape[1] != 1:
+        return None
+    if weighted.columns is None and visit.node.op_type == "ConvTranspose":
+        return None
+    windows = window(visit.weights.astype(np.float64), weighted)
+    matrix = windows.reshape(len(windows), -1)
+    return matrix if 1 < matrix.shape[1] <= LARGEST else None
+
+
+def _unfolded(matrix: Reals, weighted: Weighted, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Rows of `_matrix` as weights again."""
+    rows_first = [weighted.rows, *(d for d in range(len(shape)) if d != weighted.rows)]
+    if weighted.columns is not None:
+        rest = [d for d in rows_first[1:] if d != weighted.columns]
+        rows_first = [weighted.rows, weighted.columns, *rest]
+    turned = matrix.reshape([shape[d] for d in rows_first])
+    return np.ascontiguousarray(turned.transpose(np.argsort(rows_first)), dtype=np.float32)
+
+
+def _moments(visit: Visit, shape: tuple[int, int]) -> NDArray[np.float64]:
+    """Second moments about the mean of what meets one output channel's weights: (1 or channels, K, K)."""
+    channels, count = shape
+    depthwise = visit.weighted.columns is None
+    run = _meeting(visit, count)
+    wanted = max(ROWS, 4 * count)
+    rows: list[NDArray[np.float32]] = []
+    found = 0
+    for index in range(len(visit.chips)):
+        met = run({visit.node.input(0).name: visit.chips[index]})[visit.node.outputs[0].name]
+        flat = np.moveaxis(met, visit.weighted.channels, 0).reshape(met.shape[visit.weighted.channels], -1)
+        share = max(1, wanted // len(visit.chips))
+        stride = max(1, flat.shape[1] // share) | 1
+        rows.append(flat[:, index % stride :: stride])
+        found += rows[-1].shape[1]
+    table = np.concatenate(rows, axis=1).astype(np.float64)
+    table -= table.mean(axis=1, keepdims=True)
+    parts = table.reshape(channels, count, -1) if depthwise else table[None]
+    moments: NDArray[np.float64] = parts @ parts.transpose(0, 2, 1) / max(found, 1)
+    return moments
+
+
+def _meeting(visit: Visit, count: int) -> FloatNodes:
+    """The node with unit weights: its output's channels are the numbers that meet each weight of an output channel."""
+    node, weighted = visit.node, visit.weighted
+    old = node.input(weighted.weights)
+    repeats = old.shape[weighted.rows] if weighted.columns is None else 1
+    units = np.tile(np.eye(count, dtype=np.float32), (repeats, 1))
+    shape = list(old.shape)
+    shape[weighted.rows] = count * repeats
+    weights = _unfolded(units.astype(np.float64), weighted, tuple(shape))
+    output = node.outputs[0]
+    extents = list(output.shape)
+    extents[weighted.channels] = count * repeats
+    inputs = (node.inputs[0], Operand(old.name, tuple(shape), weights.dtype, weights))
+    result = replace(output, shape=tuple(extents))
+    return FloatNodes([replace(node, inputs=inputs, outputs=(result,))], [result])

@@ -1,0 +1,184 @@
+"""From plain formats to the best that equalization and bias correction find, judged by what the chip would compute."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import onnx_ir as ir
+
+from tinsmith.algorithms.bias_correction import correct_bias
+from tinsmith.algorithms.equalize import equalize
+from tinsmith.algorithms.float_nodes import FloatNodes
+from tinsmith.algorithms.scales import observed_values
+from tinsmith.algorithms.walk import Adjustment, Exact, Samples, walk
+from tinsmith.calibrate.observe import observe
+from tinsmith.calibrate.stats import Stats
+from tinsmith.graph.network import with_constants
+from tinsmith.ops.floatnode import Array, Network, Operand
+from tinsmith.quant.format import Formats
+from tinsmith.targets import Target
+
+Choose = Callable[[Network, Stats], Formats]
+Progress = Callable[[str, int, int | None], None]
+
+MOST_SAMPLES = 32
+MOST_OBSERVED = 64
+_MEMORY = 1_000_000_000
+"""Bytes of values the walk may keep alive, roughly."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidate:
+    """A way to quantize a network.
+
+    Attributes:
+        name: What was done.
+        network: With the weights it needs.
+        formats: Chosen for it.
+    """
+
+    name: str
+    network: Network
+    formats: Formats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tuned:
+    """The best candidate, and how all of them did.
+
+    Attributes:
+        best: The candidate.
+        noise: By candidate's name: squared error over squared signal at the outputs, as the chip computes them, on the
+            tuning samples; the mean over outputs.
+    """
+
+    best: Candidate
+    noise: Mapping[str, float]
+
+
+def tune(
+    model: ir.Model,
+    network: Network,
+    formats: Formats,
+    bits: Mapping[str, int],
+    target: Target,
+    observed: Samples,
+    choose: Choose,
+    *,
+    scalable: bool = True,
+    histograms: bool = False,
+    progress: Progress = lambda stage, done, total: None,
+) -> Tuned:
+    """Equalize and correct biases, and keep the result if the chip's outputs are closer to the float network's.
+
+    Args:
+        model: The canonical float model.
+        network: Its nodes.
+        formats: The plain formats.
+        bits: Width of each node by name.
+        target: The chip.
+        observed: Calibration samples. Formats are chosen from all of them; factors and biases, and what is the best,
+            from so many as `sample_count` says.
+        choose: Chooses formats for a network from observations of it.
+        scalable: Whether channels may be scaled; not where the formats follow ranges the model brings.
+        histograms: Whether `choose` needs them.
+        progress: Told the stage, steps done and in all.
+    """
+    separate = separated(network)
+    samples = observed[: sample_count(network)]
+    candidates = [Candidate("plain", network, formats)]
+    judge = _Judge(network, bits, target, samples)
+    noise = {"plain": judge.noise(candidates[0])}
+    if scalable:
+        progress("equalize", 0, None)
+        scaled = equalize(model, separate, bits, target, samples).network
+        values, widths = observed_values(scaled, bits, target)
+        stats = observe(
+            with_constants(model, network, scaled),
+            values,
+            observed,
+            rounding=target.rounding,
+            bits=widths,
+            histograms=histograms,
+        )
+        equalized = Candidate("equalized", scaled, choose(scaled, stats))
+        candidates.append(_corrected(equalized, bits, target, samples, progress))
+        noise[candidates[-1].name] = judge.noise(candidates[-1])
+    if not scalable or noise[candidates[-1].name] >= noise["plain"]:
+        plain = Candidate("plain", separate, formats)
+        candidates.append(_corrected(plain, bits, target, samples, progress))
+        noise[candidates[-1].name] = judge.noise(candidates[-1])
+    best = min(candidates, key=lambda candidate: noise[candidate.name])
+    return Tuned(best, noise)
+
+
+def sample_count(network: Network) -> int:
+    """How many samples the walk can keep in memory, at most `MOST_SAMPLES`."""
+    sizes = [int(np.prod(output.shape)) for node in network.nodes for output in node.outputs]
+    return int(np.clip(_MEMORY // (6 * 4 * max([*sizes, 1])), 2, MOST_SAMPLES))
+
+
+def separated(network: Network) -> Network:
+    """The network with a constant of its own for every float input, where several nodes shared one."""
+    taken: set[str] = set()
+    nodes = []
+    for node in network.nodes:
+        inputs = list(node.inputs)
+        for index, operand in enumerate(inputs):
+            if operand is None or operand.const is None or operand.dtype.kind != "f":
+                continue
+            if operand.name in taken:
+                inputs[index] = Operand(f"{operand.name}|{node.name}", operand.shape, operand.dtype, operand.const)
+            taken.add(operand.name)
+        same = all(new is old for new, old in zip(inputs, node.inputs, strict=True))
+        nodes.append(node if same else replace(node, inputs=tuple(inputs)))
+    return replace(network, nodes=tuple(nodes))
+
+
+def _corrected(
+    candidate: Candidate,
+    bits: Mapping[str, int],
+    target: Target,
+    samples: Samples,
+    progress: Progress,
+    adjust: Adjustment = correct_bias,
+) -> Candidate:
+    network = walk(
+        candidate.network,
+        candidate.formats,
+        bits,
+        target,
+        samples,
+        adjust,
+        lambda done, total: progress("correct biases", done, total),
+    )
+    return Candidate(f"{candidate.name}, biases corrected", network, candidate.formats)
+
+
+class _Judge:
+    """Compares what the chip computes with the float network, on the same samples every time."""
+
+    def __init__(self, network: Network, bits: Mapping[str, int], target: Target, samples: Samples) -> None:
+        self.bits = bits
+        self.target = target
+        self.samples = samples
+        self.outputs = [operand for operand in network.outputs if operand.dtype.kind == "f"]
+        run = FloatNodes(network.nodes, self.outputs)
+        self.wanted: Sequence[Mapping[str, Array]] = [run(sample) for sample in samples]
+
+    def noise(self, candidate: Candidate) -> float:
+        exact = Exact(candidate.network, candidate.formats, self.bits, self.target)
+        found = [exact.run(sample) for sample in self.samples]
+        return float(np.mean([self._of(operand, found, candidate.formats) for operand in self.outputs] or [0.0]))
+
+    def _of(self, operand: Operand, found: Sequence[Mapping[str, Array]], formats: Formats) -> float:
+        error = signal = 0.0
+        chosen = formats.values.get(operand.name)
+        for result, wanted in zip(found, self.wanted, strict=True):
+            array, truth = result[operand.name], wanted[operand.name].astype(np.float64)
+            real = chosen.dequantize(array) if chosen is not None and array.dtype.kind == "i" else array
+            error += float(np.square(real - truth).sum())
+            signal += float(np.square(truth).sum())
+        return error / max(signal, 1e-30)
