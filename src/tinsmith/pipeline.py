@@ -65,7 +65,7 @@ def quantize(
         bits: 8 (default) or 16.
         int16: Regular expressions of layer names that run in int16.
         calibration: `mse` (default), `minmax`, `percentile` or `kl`.
-        effort: `default`, or `fast`: exponents only, no equalization, no bias correction.
+        effort: `default`, or `fast`: exponents only, weights and biases stay as they are.
         input_shapes: Shapes of inputs with open dimensions.
         outputs: Cut the model at these values; `auto` before the heads of detectors (`tinsmith.graph.head`).
         samples: Use at most so many samples.
@@ -163,7 +163,7 @@ def _tuned(
     target: Target,
     tell: Progress,
 ) -> tuple[Network, Formats, tuple[str, ...]]:
-    """Equalization and bias correction, where there are 8-bit layers and real data, and what they gained."""
+    """Equalization and rounding for the data, where there are 8-bit layers and real data, and what they gained."""
     from tinsmith.algorithms.scales import choose_formats
     from tinsmith.algorithms.tune import tune
     from tinsmith.calibrate.exponents import method_named

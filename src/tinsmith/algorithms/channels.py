@@ -2,8 +2,8 @@
 
 Every element of every value belongs to a class; elements of one class are divided by one factor. Class 0 is that of
 elements that cannot be scaled: of inputs, outputs, and whatever meets an operator no factor passes
-(`tinsmith.ops.passage`). Classes are found by letting labels flow through the network: operators that move data move the
-labels, sums unite those of their operands, linear operators start new ones.
+(`tinsmith.ops.passage`). Classes are found by letting labels flow through the network: operators that move data move
+the labels, sums unite those of their operands, linear operators start new ones.
 """
 
 from __future__ import annotations

@@ -2,17 +2,18 @@
 
 Dividing a channel of a value by a factor, and letting the operators before and after it take the factor into their
 weights, changes nothing in the float network but much in the quantized one: all channels of a tensor share one
-exponent (all weights too, on chips without exponents per channel), and a channel much smaller than the largest keeps few of
-its bits. The factors are chosen to make small
+exponent (all weights too, on chips without exponents per channel), and a channel much smaller than the largest keeps
+few of its bits. The factors are chosen to make small
 
     Σ over values   cost of unit noise · step² / 12   +   Σ over weights   the same for the noise they cause
 
-where a step is what the largest channel leaves the tensor (`tinsmith.algorithms.sensitivity` says what noise costs): first
-with steps as real numbers, by gradient descent on the logarithms of the factors, then with steps that are powers of two, by
-one more factor for each set of values that hang together, so that tensors fill their range.
+where a step is what the largest channel leaves the tensor (`tinsmith.algorithms.sensitivity` says what noise costs):
+first with steps as real numbers, by gradient descent on the logarithms of the factors, then with steps that are
+powers of two, by one more factor for each set of values that hang together, so that tensors fill their range.
 
-Which channels share a factor, and where none can be: `tinsmith.algorithms.channels`. A Clip from zero (ReLU6) stays what it
-is: a channel that its ceiling never cuts off may be scaled as far as the ceiling allows, one that it does cut is left alone.
+Which channels share a factor, and where none can be: `tinsmith.algorithms.channels`. A Clip from zero (ReLU6) stays
+what it is: a channel that its ceiling never cuts off may be scaled as far as the ceiling allows, one that it does cut
+is left alone.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ def equalize(
     low, high = limits(network, partition, seen)
     cost = factor_cost(network, partition, bits, target, seen, noise)
     logarithms = descend(cost, low, high)
-    logarithms = fill(network, partition, bits, target, seen, noise, cost, logarithms, low, high)
+    logarithms = fill(partition, seen, cost, logarithms, low, high)
     factors = np.exp(logarithms)
     changed = {name: factors[labels] for name, labels in partition.of.items() if labels.any()}
     return Equalized(scaled(network, partition, factors), changed)

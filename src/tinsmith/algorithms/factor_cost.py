@@ -41,6 +41,7 @@ class ValueTerm:
     group: int
 
     def gradient(self, position: Reals, into: Reals) -> None:
+        """Add the derivatives by the logarithms of the factors."""
         logs = self.ranges - position[self.classes]
         top = logs.max()
         share = np.exp(POWER * (logs - top))
@@ -77,6 +78,7 @@ class WeightTerm:
 
     @property
     def depthwise(self) -> bool:
+        """Whether each channel has weights of its own."""
         return self.site.weighted.columns is None
 
     def recenter(self, position: Reals) -> None:
@@ -88,6 +90,7 @@ class WeightTerm:
         self._around = (powers.astype(np.float64) if powers.size < 4096 else powers, tops, inner.copy(), outer.copy())
 
     def gradient(self, position: Reals, into: Reals) -> None:
+        """Add the derivatives by the logarithms of the factors."""
         if self.depthwise:
             self._depthwise(position, into)
         else:

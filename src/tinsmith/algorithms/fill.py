@@ -1,8 +1,8 @@
 """Factors that make tensors fill the range their power-of-two exponent gives them.
 
-A power-of-two step wastes up to one bit. Values that hang together (they share a class of channels, or an exponent) may
-still be scaled by one more common factor. For each such *component*, factors between 2**-½ and 2**½ are tried, and the one of
-least noise, with steps that are powers of two, is kept; a few rounds over all components.
+A power-of-two step wastes up to one bit. Values that hang together (they share a class of channels, or an exponent)
+may still be scaled by one more common factor. For each such *component*, factors between 2**-½ and 2**½ are tried,
+and the one of least noise, with steps that are powers of two, is kept; a few rounds over all components.
 """
 
 from __future__ import annotations
@@ -16,9 +16,6 @@ from numpy.typing import NDArray
 from tinsmith.algorithms.channels import Classes, Labels
 from tinsmith.algorithms.factor_cost import FactorCost, WeightTerm
 from tinsmith.algorithms.portrait import Portrait
-from tinsmith.algorithms.sensitivity import Costs
-from tinsmith.ops.floatnode import Network
-from tinsmith.targets import Target
 
 TRIED = np.arange(-8, 8) / 16
 ROUNDS = 3
@@ -31,12 +28,8 @@ Reals = NDArray[np.float64]
 
 
 def fill(
-    network: Network,
     partition: Classes,
-    bits: Mapping[str, int],
-    target: Target,
     seen: Mapping[str, Portrait],
-    noise: Costs,
     cost: FactorCost,
     position: Reals,
     low: Reals,
@@ -45,14 +38,19 @@ def fill(
     """One more factor for each component.
 
     Args:
-        position: Logarithms of the factors by class, and their bounds.
+        partition: The classes.
+        seen: What was seen of the values.
+        cost: The terms of the noise.
+        position: Logarithms of the factors by class.
+        low: Their lower bounds.
+        high: Their upper bounds.
 
     Returns:
         The logarithms with the components' factors added.
     """
     component = _components(partition, cost)
     terms: list[tuple[set[int], Callable[[Reals], float]]] = []
-    for value in _values(partition, seen, noise, cost, position):
+    for value in _values(partition, seen, cost, position):
         terms.append(({int(component[value.label])}, value.noise_at(component)))
     for weights in cost.weights:
         met = _Weights.of(weights, position, component)
@@ -149,9 +147,7 @@ class _Value:
         return found
 
 
-def _values(
-    partition: Classes, seen: Mapping[str, Portrait], noise: Costs, cost: FactorCost, position: Reals
-) -> list[_Value]:
+def _values(partition: Classes, seen: Mapping[str, Portrait], cost: FactorCost, position: Reals) -> list[_Value]:
     found = []
     factors = np.exp(position)
     for term in cost.values:

@@ -1,10 +1,10 @@
 """Rounding that knows the data: weights rounded together, so that the layer's output changes least.
 
-Rounding each weight to the nearest integer is best only if the inputs it multiplies are unrelated. They are not: with H the
-second moments of what meets the weights of one output channel, an error d in those weights costs d·H·d. Weights are rounded
-one after the other, and what rounding took from one is made good by those still to come (Optimal Brain Quantization in the
-order and with the factorization of GPTQ: E. Frantar et al., "GPTQ: Accurate Post-Training Quantization for Generative
-Pre-trained Transformers", 2022). The inputs are those the chip has at that place.
+Rounding each weight to the nearest integer is best only if the inputs it multiplies are unrelated. They are not: with
+H the second moments of what meets the weights of one output channel, an error d in those weights costs d·H·d. Weights
+are rounded one after the other, and what rounding took from one is made good by those still to come (Optimal Brain
+Quantization in the order and with the factorization of GPTQ: E. Frantar et al., "GPTQ: Accurate Post-Training
+Quantization for Generative Pre-trained Transformers", 2022). The inputs are those the chip has at that place.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """How much noise on a value costs at the outputs of the network.
 
-Noise of variance 1 on one element of a value makes noise at the network's outputs; its energy there, relative to the energy
-of each output, is the element's *cost*. Costs are propagated from the outputs back, with noise taken as small and
-independent from element to element: through a linear operator by its squared weights, with operators that move data along,
-through any other by what it does to a small disturbance of the first calibration sample. A model, good enough to weigh
-channels and tensors against each other; the exact simulation has the last word.
+Noise of variance 1 on one element of a value makes noise at the network's outputs; its energy there, relative to the
+energy of each output, is the element's *cost*. Costs are propagated from the outputs back, with noise taken as small
+and independent from element to element: through a linear operator by its squared weights, with operators that move
+data along, through any other by what it does to a small disturbance of the first calibration sample. A model, good
+enough to weigh channels and tensors against each other; the exact simulation has the last word.
 """
 
 from __future__ import annotations

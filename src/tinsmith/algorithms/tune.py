@@ -1,4 +1,4 @@
-"""From plain formats to the best that equalization and bias correction find, judged by what the chip would compute."""
+"""From plain formats to the best that equalization and rounding for the data find; what the chip computes decides."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 import onnx_ir as ir
 
-from tinsmith.algorithms.bias_correction import correct_bias
 from tinsmith.algorithms.equalize import equalize
 from tinsmith.algorithms.float_nodes import FloatNodes
+from tinsmith.algorithms.rounding import round_weights
 from tinsmith.algorithms.scales import observed_values
-from tinsmith.algorithms.walk import Adjustment, Exact, Samples, walk
+from tinsmith.algorithms.walk import Exact, Samples, walk
 from tinsmith.calibrate.observe import observe
 from tinsmith.calibrate.stats import Stats
+from tinsmith.errors import QuantizationError
 from tinsmith.graph.network import with_constants
 from tinsmith.ops.floatnode import Array, Network, Operand
 from tinsmith.quant.format import Formats
+from tinsmith.simulator.legality import violations
 from tinsmith.targets import Target
 
 Choose = Callable[[Network, Stats], Formats]
@@ -71,7 +73,7 @@ def tune(
     histograms: bool = False,
     progress: Progress = lambda stage, done, total: None,
 ) -> Tuned:
-    """Equalize and correct biases, and keep the result if the chip's outputs are closer to the float network's.
+    """Equalize, round for the data, and keep the result if the chip's outputs are closer to the float network's.
 
     Args:
         model: The canonical float model.
@@ -93,6 +95,7 @@ def tune(
     noise = {"plain": judge.noise(candidates[0])}
     if scalable:
         progress("equalize", 0, None)
+        equalized: Candidate | None
         scaled = equalize(model, separate, bits, target, samples).network
         values, widths = observed_values(scaled, bits, target)
         stats = observe(
@@ -103,12 +106,16 @@ def tune(
             bits=widths,
             histograms=histograms,
         )
-        equalized = Candidate("equalized", scaled, choose(scaled, stats))
-        candidates.append(_corrected(equalized, bits, target, samples, progress))
-        noise[candidates[-1].name] = judge.noise(candidates[-1])
-    if not scalable or noise[candidates[-1].name] >= noise["plain"]:
+        try:
+            equalized = Candidate("equalized", scaled, choose(scaled, stats))
+        except QuantizationError:  # factors are chosen without the chip's rules in mind
+            equalized = None
+        if equalized is not None:
+            candidates.append(_rounded(equalized, bits, target, samples, progress))
+            noise[candidates[-1].name] = judge.noise(candidates[-1])
+    if noise[candidates[-1].name] >= noise["plain"]:
         plain = Candidate("plain", separate, formats)
-        candidates.append(_corrected(plain, bits, target, samples, progress))
+        candidates.append(_rounded(plain, bits, target, samples, progress))
         noise[candidates[-1].name] = judge.noise(candidates[-1])
     best = min(candidates, key=lambda candidate: noise[candidate.name])
     return Tuned(best, noise)
@@ -137,13 +144,12 @@ def separated(network: Network) -> Network:
     return replace(network, nodes=tuple(nodes))
 
 
-def _corrected(
+def _rounded(
     candidate: Candidate,
     bits: Mapping[str, int],
     target: Target,
     samples: Samples,
     progress: Progress,
-    adjust: Adjustment = correct_bias,
 ) -> Candidate:
     network = walk(
         candidate.network,
@@ -151,10 +157,10 @@ def _corrected(
         bits,
         target,
         samples,
-        adjust,
-        lambda done, total: progress("correct biases", done, total),
+        round_weights,
+        lambda done, total: progress("round weights", done, total),
     )
-    return Candidate(f"{candidate.name}, biases corrected", network, candidate.formats)
+    return Candidate(f"{candidate.name}, rounded for the data", network, candidate.formats)
 
 
 class _Judge:
@@ -169,7 +175,10 @@ class _Judge:
         self.wanted: Sequence[Mapping[str, Array]] = [run(sample) for sample in samples]
 
     def noise(self, candidate: Candidate) -> float:
+        """Infinite where the chip would refuse it."""
         exact = Exact(candidate.network, candidate.formats, self.bits, self.target)
+        if violations(exact.program, self.target):
+            return float("inf")
         found = [exact.run(sample) for sample in self.samples]
         return float(np.mean([self._of(operand, found, candidate.formats) for operand in self.outputs] or [0.0]))
 

@@ -1,8 +1,8 @@
 """Going through a network step by step with calibration samples, as floats and as the chip computes.
 
-At every linear node whose weights are constant, an *adjustment* sees what reaches the node in both worlds and may give it
-other weights or another bias; what follows is computed with those. Every step is lowered and run by itself, exactly, so
-adjustments deal with what the chip does, errors of all earlier layers included.
+At every linear node whose weights are constant, an *adjustment* sees what reaches the node in both worlds and may
+give it other weights or another bias; what follows is computed with those. Every step is lowered and run by itself,
+exactly, so adjustments deal with what the chip does, errors of all earlier layers included.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from tinsmith.ops.floatnode import Array, FloatNode, Network, Operand
 from tinsmith.ops.layouts import inverse
 from tinsmith.ops.passage import Weighted
 from tinsmith.ops.steps import Step, steps
+from tinsmith.program import Program
 from tinsmith.quant.format import Format, Formats
 from tinsmith.simulator.compiled import Compiled, compile_program
 from tinsmith.targets import Target
@@ -192,6 +193,11 @@ class Exact:
         self._perms = lowered.perms
         self._compiled: Compiled = compile_program(lowered.program, target, checked=False)
         self._compiled.open(1)
+
+    @property
+    def program(self) -> Program:
+        """The lowered nodes."""
+        return self._compiled.program
 
     def run(self, values: Mapping[str, Array]) -> dict[str, Array]:
         """The outputs, integers where they are; inputs may be integers or real numbers."""

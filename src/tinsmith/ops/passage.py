@@ -1,8 +1,8 @@
 """What an operator does with factors on the channels of its inputs.
 
-If every channel of a value were divided by a positive number of its own, could the operator's result be the same but for
-such factors? Equalization (`tinsmith.algorithms.equalize`) looks for factors that make channels alike; this is what it
-has to know of an operator.
+If every channel of a value were divided by a positive number of its own, could the operator's result be the same but
+for such factors? Equalization (`tinsmith.algorithms.equalize`) looks for factors that make channels alike; this is
+what it has to know of an operator.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The compiled form: a Program as ONNX graphs whose float arithmetic is exact (design §9).
+"""The compiled form: a Program as ONNX graphs whose float arithmetic is exact (design §10).
 
 Runs of nodes that have an ONNX form become one graph each; the nodes between them run in the interpreter. Facts a
 graph relies on and that only real data can confirm are *guards*: each run reports them, and where one does not hold the

@@ -1,0 +1,203 @@
+"""The walk computes what the chip computes; bias correction takes the means out; rounding beats the nearest integer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import helper
+
+import tinsmith
+from tests.algorithms.scalable import canonical, chain, model, samples
+from tinsmith.algorithms import rounding
+from tinsmith.algorithms.bias_correction import correct_bias
+from tinsmith.algorithms.float_nodes import FloatNodes
+from tinsmith.algorithms.walk import Exact, Visit, walk
+from tinsmith.ops import operators
+from tinsmith.ops.floatnode import FloatNode
+from tinsmith.ops.passage import Weighted
+from tinsmith.quant.format import Format
+from tinsmith.targets import find
+
+TARGETS = ["esp32s3", "esp32p4", "c"]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_what_the_nodes_see_is_what_the_chip_has(target: str) -> None:
+    """Inputs of every linear node equal those of the whole program, integer for integer."""
+    quantized = tinsmith.quantize(chain(np.random.default_rng(0)), np.zeros((2, 3, 8, 8), np.float32) + 1, target)
+    data = samples(quantized.network, 3)
+    seen: dict[str, list[np.ndarray]] = {}
+
+    def look(visit: Visit) -> FloatNode:
+        seen[visit.node.input(0).name] = visit.chips
+        return visit.node
+
+    bits = {name: decision.bits for name, decision in quantized.placement.items()}
+    same = walk(quantized.network, quantized.formats, bits, quantized.target, data, look)
+    assert all(new is old for new, old in zip(same.nodes, quantized.network.nodes, strict=True))
+    assert set(seen) == {"x", "a1", "a2", "f"}
+    for index, sample in enumerate(data):
+        whole = quantized.simulate(sample, save_all=True)
+        for name in ("a1", "a2"):
+            chosen = quantized.formats.values[name]
+            found = chosen.dequantize(whole[name]).transpose(0, 3, 1, 2)
+            assert np.array_equal(found, seen[name][index])
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_exact_is_the_simulation(target: str) -> None:
+    """The judge's own way to run a network gives the program's integers."""
+    quantized = tinsmith.quantize(chain(np.random.default_rng(1)), np.ones((2, 3, 8, 8), np.float32), target)
+    bits = {name: decision.bits for name, decision in quantized.placement.items()}
+    (sample,) = samples(quantized.network, 1)
+    exact = Exact(quantized.network, quantized.formats, bits, quantized.target)
+    assert np.array_equal(exact.run(sample)["y"], quantized.simulate(sample)["y"])
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_biases_take_the_means_out(target: str) -> None:
+    """With the corrected bias every channel's mean is that of the float network, up to half a step of the bias."""
+    quantized = tinsmith.quantize(
+        chain(np.random.default_rng(2), spread=8.0), np.ones((2, 3, 8, 8), np.float32), target, effort="fast"
+    )
+    bits = {name: decision.bits for name, decision in quantized.placement.items()}
+    checked = []
+
+    def correct(visit: Visit) -> FloatNode:
+        node = correct_bias(visit)
+        rounded_weights = visit.format.dequantize(visit.format.quantize(visit.weights, visit.target.rounding))
+        weights = replace(node.input(1), const=rounded_weights)
+        run = FloatNodes([replace(node, inputs=(node.inputs[0], weights, node.inputs[2]))], node.outputs)
+        axes = tuple(d for d in range(node.outputs[0].rank) if d != visit.weighted.channels % node.outputs[0].rank)
+        name, output = node.input(0).name, node.outputs[0].name
+        found = np.mean([run({name: array})[output].mean(axis=axes, dtype=np.float64) for array in visit.chips], axis=0)
+        wanted = np.mean([array.mean(axis=axes, dtype=np.float64) for array in visit.wanted], axis=0)
+        assert np.allclose(found, wanted, atol=1e-4 * np.abs(wanted).max())
+        checked.append(node.name)
+        return node
+
+    walk(quantized.network, quantized.formats, bits, quantized.target, samples(quantized.network, 4), correct)
+    assert checked == ["first", "depthwise", "pointwise", "classes"]
+
+
+def test_a_bias_that_does_not_fit_is_left() -> None:
+    """An adjustment beyond the accumulator is not taken: the export would be refused."""
+    quantized = tinsmith.quantize(chain(np.random.default_rng(3)), np.ones((2, 3, 8, 8), np.float32), "esp32s3")
+    bits = {name: decision.bits for name, decision in quantized.placement.items()}
+
+    def absurd(visit: Visit) -> FloatNode:
+        bias = replace(visit.node.input(2), const=np.full_like(visit.node.const(2), 1e9))
+        return replace(visit.node, inputs=(*visit.node.inputs[:2], bias))
+
+    data = samples(quantized.network, 1)
+    same = walk(quantized.network, quantized.formats, bits, quantized.target, data, absurd)
+    assert all(new is old for new, old in zip(same.nodes, quantized.network.nodes, strict=True))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**31), st.integers(1, 5), st.integers(1, 150), st.booleans())
+def test_rounding_together_beats_rounding_each(seed: int, channels: int, count: int, related: bool) -> None:
+    """The error it is meant to lower is never above that of the nearest integers by more than damping explains."""
+    rng = np.random.default_rng(seed)
+    mixing = rng.standard_normal((count, count)) if related else np.diag(rng.uniform(0.1, 3, count))
+    moments = mixing @ mixing.T / count
+    weights = rng.standard_normal((channels, count)) * 20
+    steps = np.ones((channels, 1))
+    found = rounding.rounded(weights, moments, steps)
+    assert np.array_equal(found, np.rint(found))
+    assert found.min() >= -128
+    assert found.max() <= 127
+    nearest = np.clip(np.rint(weights), -128, 127)
+
+    def error(integers: np.ndarray) -> float:
+        left = weights - integers
+        return float(np.einsum("ik,kl,il->", left, moments, left))
+
+    if not related:
+        assert np.array_equal(found, nearest)
+    slack = rounding.DAMPING * np.mean(np.diag(moments)) * weights.size
+    assert error(found) <= error(nearest) * 1.05 + slack
+
+
+def test_rounding_together_is_much_better_where_inputs_are_related() -> None:
+    """Strongly related inputs: less than half of the error."""
+    rng = np.random.default_rng(0)
+    mixing = rng.standard_normal((64, 6))
+    moments = mixing @ mixing.T + 0.01 * np.eye(64)
+    weights = rng.standard_normal((8, 64)) * 20
+    found = rounding.rounded(weights, moments, np.ones((8, 1)))
+
+    def error(integers: np.ndarray) -> float:
+        left = weights - integers
+        return float(np.einsum("ik,kl,il->", left, moments, left))
+
+    assert error(found) < 0.5 * error(np.rint(weights))
+
+
+CASES = {
+    "Conv": (helper.make_node("Conv", ["x", "w"], ["y"], name="n", strides=[2, 1], pads=[1, 0, 2, 1], dilations=[1, 2]),
+             (1, 5, 9, 9), (6, 5, 3, 2)),
+    "depthwise": (helper.make_node("Conv", ["x", "w"], ["y"], name="n", group=5, pads=[1] * 4), (1, 5, 6, 6),
+                  (5, 1, 3, 3)),
+    "Gemm": (helper.make_node("Gemm", ["x", "w"], ["y"], name="n", transB=1), (1, 7), (4, 7)),
+    "Gemm, not transposed": (helper.make_node("Gemm", ["x", "w"], ["y"], name="n"), (1, 7), (7, 4)),
+    "MatMul": (helper.make_node("MatMul", ["x", "w"], ["y"], name="n"), (1, 6, 7), (7, 4)),
+    "ConvTranspose": (helper.make_node("ConvTranspose", ["x", "w"], ["y"], name="n", strides=[2, 2]), (1, 3, 4, 4),
+                      (3, 5, 2, 2)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", CASES)
+def test_what_meets_the_weights(kind: str) -> None:
+    """Weights times what meets them is the node's output, whatever its windows: that is what `_meeting` finds."""
+    made, x_shape, w_shape = CASES[kind]
+    rng = np.random.default_rng(0)
+    weights = rng.standard_normal(w_shape).astype(np.float32)
+    probe = helper.make_node("Identity", ["y"], ["z"], name="end")
+    extents = [1] if kind in ("Gemm", "Gemm, not transposed") else []
+    shape = (1, 4) if extents else None
+    _, net = canonical(model([made, probe], {"x": x_shape}, {"z": shape}, {"w": weights}))  # type: ignore[dict-item]
+    found_nodes = [(n, operators()[n.op_type].passage(n)) for n in net.nodes]
+    ((node, weighted),) = [(n, passage) for n, passage in found_nodes if isinstance(passage, Weighted)]
+    x = rng.standard_normal(x_shape).astype(np.float32)
+    visit = Visit(node, weighted, Format(8, (0,)), [x], [x], [x], find("c"), lambda f: [f(0)])
+    matrix = rounding._matrix(visit)
+    assert matrix is not None
+    output = node.outputs[0]
+    name = node.input(0).name
+    given = x.reshape(node.input(0).shape)
+    met = rounding._meeting(visit, matrix.shape[1])({name: given})[output.name]
+    met = np.moveaxis(met, weighted.channels, 0).reshape(met.shape[weighted.channels], -1)
+    if weighted.columns is None:
+        found = np.einsum("ck,ckp->cp", matrix, met.reshape(len(matrix), matrix.shape[1], -1))
+    else:
+        found = matrix @ met
+    wanted = FloatNodes([node], [output])({name: given})[output.name]
+    wanted = np.moveaxis(wanted, weighted.channels, 0).reshape(len(matrix), -1)
+    assert np.allclose(found, wanted, atol=1e-4)
+    assert np.array_equal(rounding._unfolded(matrix, weighted, visit.weights.shape), visit.weights)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_rounded_networks_are_closer(target: str) -> None:
+    """On the chip, with new data: rounding for the data leaves less noise than rounding to the nearest."""
+    proto = chain(np.random.default_rng(4))
+    data = np.concatenate([s["x"] for s in samples(canonical(proto)[1], 16)])
+    quantized = tinsmith.quantize(proto, data, target, effort="fast")
+    bits = {name: decision.bits for name, decision in quantized.placement.items()}
+    chips = quantized.target
+    calibration = samples(quantized.network, 16)
+    test = samples(quantized.network, 16, seed=9)
+    float_run = FloatNodes(quantized.network.nodes, quantized.network.outputs)
+
+    def noise(adjust: object) -> float:
+        net = walk(quantized.network, quantized.formats, bits, chips, calibration, adjust)  # type: ignore[arg-type]
+        exact = Exact(net, quantized.formats, bits, chips)
+        chosen = quantized.formats.values["y"]
+        return sum(float(np.square(chosen.dequantize(exact.run(s)["y"]) - float_run(s)["y"]).sum()) for s in test)
+
+    assert noise(rounding.round_weights) < noise(lambda visit: visit.node)
