@@ -60,7 +60,7 @@ def _is_depthwise(affine: Affine) -> bool:
     """Whether the numbers are one per channel of a map, and not the same number for a sequence's every step."""
     shape = shape_of(affine.source)
     scalars = affine.scale.size == affine.shift.size == 1
-    return affine.along(1) is not None and (len(shape) == 4 or (len(shape) == 3 and not scalars))
+    return shape[0] == 1 and affine.along(1) is not None and (len(shape) == 4 or (len(shape) == 3 and not scalars))
 
 
 def _write(node: ir.Node, affine: Affine) -> bool:
