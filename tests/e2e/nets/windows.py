@@ -60,9 +60,7 @@ def odd_max_pools() -> onnx.ModelProto:
     parts = [
         n.op("MaxPool", h, kernel_shape=[3, 3], dilations=[2, 2], pads=[2] * 4, strides=[2, 2]),
         n.op("MaxPool", h, kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1),
-        n.op(
-            "MaxPool", n.op("MaxPool", h, kernel_shape=[3, 3], dilations=[2, 3]), kernel_shape=[3, 1], pads=[1, 0, 1, 0]
-        ),
+        n.op("MaxPool", spread, kernel_shape=[3, 1], pads=[1, 0, 1, 0]),
     ]
     pooled = [n.op("GlobalMaxPool", part) for part in parts]
     tall = n.op("MaxPool", n.op("MaxPool", h, kernel_shape=[9, 1]), kernel_shape=[3, 3], pads=[1] * 4)
