@@ -25,7 +25,7 @@ from tinsmith.errors import QuantizationError
 from tinsmith.ops import operators
 from tinsmith.ops.floatnode import FloatNode, Network
 from tinsmith.ops.ports import Kind, Ports
-from tinsmith.quant.format import Format, Formats
+from tinsmith.quant.format import FARTHEST_EXPONENT, Format, Formats
 from tinsmith.targets import Target
 
 HEADROOM = {8: 0, 16: 1}
@@ -141,7 +141,8 @@ class _Choice:
 
     def _best(self, seen: list[ValueStats], width: int) -> int:
         chosen = choose_exponent(seen, width, self.method, percentile=self.percentile)
-        return chosen + HEADROOM[width] if self.method == "mse" and any(v.largest > 0 for v in seen) else chosen
+        roomy = self.method == "mse" and any(v.largest > 0 for v in seen)
+        return max(chosen + HEADROOM[width] * roomy, -FARTHEST_EXPONENT)
 
     def _constant(self, values: NDArray[Any]) -> ValueStats:
         histograms = method_named(self.method).histograms
@@ -153,7 +154,8 @@ class _Choice:
             free = port.kind is Kind.ACTIVATION and index not in ports.tied
             if free and operand is not None and operand.const is not None:
                 width = port.bits or self.bits[node.name]
-                exponent = int(least_error(operand.const, None, width)[0]) if port.exponent is None else port.exponent
+                best = max(int(least_error(operand.const, None, width)[0]), -FARTHEST_EXPONENT)
+                exponent = best if port.exponent is None else port.exponent
                 self.uses[node.name, index] = Format(width, (exponent,))
 
     def settle(self) -> None:

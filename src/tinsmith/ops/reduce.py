@@ -18,7 +18,7 @@ from tinsmith.ops.newton import newton_root
 from tinsmith.ops.reduce_axes import group_count, node_axes, reduced_axes, reduced_layout, reduced_shape, rows_of
 from tinsmith.ops.reduce_emit import emit_extreme, emit_mean, emit_total
 from tinsmith.ops.softmax import running_sum
-from tinsmith.ops.values import from_real, power, saturated, shifted
+from tinsmith.ops.values import from_real, narrow_sum, power, saturated, shifted
 from tinsmith.quant.rounding import wrap
 from tinsmith.targets import Target, Version
 
@@ -152,6 +152,11 @@ def _powers_fit(call: Call) -> str | None:
     return None
 
 
+def _squares_fit(call: Call) -> str | None:
+    """In int16 the squares are summed in 64 bits."""
+    return narrow_sum(call, rows_of(call).shape[1], 2) if call.arg(0).data.dtype == np.int8 else None
+
+
 def _groups_fit(node: FloatNode, target: Target) -> bool:
     """Reduced and kept axes alternate too often: the runtime leaves the output unwritten.
 
@@ -216,8 +221,8 @@ OPERATORS = (
     _reduction("ReduceMean", _mean, emit_mean),
     _reduction("ReduceSum", _sum, _sum_emitter(1)),
     _reduction("ReduceL1", _l1, _sum_emitter(1, magnitude=True)),
-    _reduction("ReduceSumSquare", _sum_square, _sum_emitter(2)),
-    _reduction("ReduceL2", _l2),
+    _reduction("ReduceSumSquare", _sum_square, _sum_emitter(2), rules=(_squares_fit,)),
+    _reduction("ReduceL2", _l2, rules=(_squares_fit,)),
     _reduction("ReduceLogSum", _log_sum),
     _reduction("ReduceLogSumExp", _log_sum_exp, rules=(_powers_fit,)),
     _reduction("ReduceProd", _prod),
