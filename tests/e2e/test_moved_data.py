@@ -32,7 +32,7 @@ def scatter(indices: Any, updates: Any, **attributes: Any) -> onnx.ModelProto:
     return around([node("ScatterND", "a indices updates", "b", **attributes)], tensors, [STEPS, SIZE])
 
 
-def reverse(lengths: list[int], shape: list[int], **axes: int) -> onnx.ModelProto:
+def reverse(lengths: list[int], shape: list[int], **axes: Any) -> onnx.ModelProto:
     return around([node("ReverseSequence", "a lengths", "b", **axes)], {"lengths": lengths}, shape)
 
 

@@ -1,4 +1,4 @@
-"""Networks over sequences (GRU, LSTM, transformer) answer on the chip as in floats: plain defaults, the fixed splits."""
+"""Networks over sequences (GRU, LSTM, transformer) answer on the chip as in floats: plain defaults, fixed splits."""
 
 from __future__ import annotations
 

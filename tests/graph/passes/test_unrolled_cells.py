@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import onnx_ir as ir
 import pytest
+from onnx import helper
 
-from tests.graph.models import check, histogram, op_types
-from tests.graph.unrolled_models import HIDDEN, STEPS, Spelled
+from tests.graph.models import check, histogram, model, node, op_types, value
+from tests.graph.unrolled_models import HIDDEN, INPUTS, STEPS, Spelled
 from tinsmith.graph.edit import shape_of
 
 LAYERS = ("LSTM", "GRU")
@@ -224,3 +226,61 @@ def test_one_step_stays(kind: str) -> None:
 def test_width_of_the_layer() -> None:
     (layer,) = (step for step in last(Spelled("GRU")).graph if step.op_type == "GRU")
     assert shape_of(layer.outputs[1]) == (1, 1, HIDDEN)
+
+
+# ---- loops, whose rounds are written out before
+
+
+def body(kind: str) -> Spelled:
+    """One step, from x (1, INPUTS) and the states h and c."""
+    step = Spelled(kind)
+    for name in ("h0", "c0"):
+        step.constants.pop(name)
+    return step
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+@pytest.mark.parametrize("backwards", [0, 1])
+def test_a_scan_over_the_steps(kind: str, backwards: int) -> None:
+    step = body(kind)
+    h, c = step.lstm("xt", "h", "c") if kind == "LSTM" else (step.gru("xt", "h"), "c")
+    states = {"h": h, "c": c} if kind == "LSTM" else {"h": h}
+    step.nodes.append(node("Identity", h, "each"))
+    one = [1, HIDDEN]
+    inner = helper.make_graph(
+        step.nodes,
+        "body",
+        [value(name, one) for name in states] + [value("xt", [1, INPUTS])],
+        [value(name, one) for name in states.values()] + [value("each", one)],
+    )
+    starts = " ".join(f"{name}0" for name in states)
+    ends = " ".join(f"{name}_end" for name in states)
+    scan = node("Scan", f"{starts} x", f"{ends} all", "scan", body=inner, num_scan_inputs=1)
+    scan.attribute.append(helper.make_attribute("scan_input_directions", [backwards]))
+    constants = step.constants | {f"{name}0": np.zeros(one, np.float32) for name in states}
+    original = model([scan], {"x": [STEPS, 1, INPUTS]}, "all h_end", constants)
+    assert layers(check(original)) == ["ReverseSequence"] * backwards + [kind]
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_a_loop_over_the_steps(kind: str) -> None:
+    """As TensorFlow's exporter writes a layer: the step's number picks its input."""
+    step = body(kind)
+    h, c = step.lstm("xt", "h", "c") if kind == "LSTM" else (step.gru("xt", "h"), "c")
+    states = {"h": h, "c": c} if kind == "LSTM" else {"h": h}
+    step.nodes.insert(0, node("Gather", "x t", "xt", "pick", axis=0))
+    step.nodes += [node("Identity", "go", "go_on"), node("Identity", h, "each")]
+    one = [1, HIDDEN]
+    inner = helper.make_graph(
+        step.nodes,
+        "body",
+        [value("t", [], np.int64), value("go", [], np.bool_), *(value(name, one) for name in states)],
+        [value("go_on", [], np.bool_), *(value(name, one) for name in states.values()), value("each", one)],
+    )
+    starts = " ".join(f"{name}0" for name in states)
+    ends = " ".join(f"{name}_end" for name in states)
+    loop = node("Loop", f"trips yes {starts}", f"{ends} all", "loop", body=inner)
+    constants = step.constants | {f"{name}0": np.zeros(one, np.float32) for name in states}
+    constants |= {"trips": np.array(STEPS), "yes": np.array(True)}
+    original = model([loop], {"x": [STEPS, 1, INPUTS]}, "all h_end", constants)
+    assert layers(check(original)) == [kind]
