@@ -109,6 +109,22 @@ def test_what_others_read_is_computed() -> None:
     assert kinds([*nodes, node("Relu", "s", "z")], "y z") == ["Function", "Function", "Relu"]
 
 
+def test_numbers_around_a_function_are_part_of_it() -> None:
+    nodes = [
+        node("Mul", "x a", "m"), node("Add", "m b", "p"), node("Sin", "p", "s"), node("Mul", "s b", "q"),
+        node("Add", "q a", "y"),
+    ]  # fmt: skip
+    constants = {"a": 2.0, "b": 0.5}
+    assert kinds(nodes, "y", constants, x=(1, 3, 4, 5)) == ["Function"]
+    nodes[2] = node("MaxPool", "p", "s", kernel_shape=[1, 2])
+    assert kinds(nodes, "y", constants, x=(1, 3, 4, 5)) == ["Conv", "MaxPool", "Conv"]
+
+
+def test_what_cannot_be_computed_otherwise_is_computed_twice() -> None:
+    nodes = [node("Sin", "x", "s"), node("Max", "s x", "m"), node("MaxPool", "s", "z", kernel_shape=[2])]
+    assert kinds(nodes, "m z", x=(1, 2, 6)) == ["Sin", "Function", "MaxPool"]
+
+
 def test_two_variables_are_no_function_of_one() -> None:
     nodes = [node("Sin", "x", "s"), node("Cos", "u", "c"), node("Mul", "s c", "y")]
     assert kinds(nodes, "y", x=SHAPE, u=SHAPE) == ["Sin", "Cos", "Mul"]

@@ -56,6 +56,7 @@ class _Functions:
         self.network = network
         self.readers: Mapping[str, Sequence[FloatNode]] = readers(network)
         self.kept = {operand.name for operand in network.outputs}
+        self.places = {node.name: place for place, node in enumerate(network.nodes)}
         self.producers = {output.name: node for node in network.nodes for output in node.outputs}
         self.operands = {operand.name: operand for operand in network.inputs}
         self.operands.update((output.name, output) for node in network.nodes for output in node.outputs)
@@ -124,7 +125,7 @@ class _Functions:
                 if name != source and self.producers[name].name not in found:
                     found.add(self.producers[name].name)
                     pending.append(self.producers[name])
-        return tuple(node for node in self.network.nodes if node.name in found)
+        return tuple(self.network.nodes[place] for place in sorted(self.places[name] for name in found))
 
     def _closed(self, nodes: tuple[FloatNode, ...]) -> bool:
         """Whether nobody else reads what is computed on the way."""

@@ -21,7 +21,7 @@ _WAYS_OUT: Mapping[str, str] = {
     **dict.fromkeys(("ArgMax", "ArgMin", "Hardmax", "TopK", "NonMaxSuppression", "NonZero", "Unique"), _PICKS),
     **dict.fromkeys(("GatherElements", "GatherND", "OneHot", "ScatterElements", "Trilu"), _INDICES),
     **dict.fromkeys(("Expand", "Tile", "ConstantOfShape", "Range"), _SHAPES),
-    **dict.fromkeys(("BitShift", "BitwiseAnd", "BitwiseNot", "BitwiseOr", "BitwiseXor"), _INTEGERS),
+    **dict.fromkeys(("BitShift", "BitwiseAnd", "BitwiseNot", "BitwiseOr", "BitwiseXor", "Max", "Min"), _INTEGERS),
     **dict.fromkeys(("And", "Not", "Or", "Where", "Xor"), _CONDITION),
     **dict.fromkeys(("IsInf", "IsNaN"), _NUMBERS),
     **dict.fromkeys(("DFT", "STFT", "MelWeightMatrix"), _FREQUENCIES),

@@ -49,6 +49,13 @@ def larger_and_smaller() -> onnx.ModelProto:
 
 
 @model
+def larger_than_constants() -> onnx.ModelProto:
+    n = Net("larger_than_constants", x=IMAGE)
+    h = n.op("Max", n.conv("x", 3, 7), n.const(n.rng.standard_normal((1, 7, 8, 8))))
+    return n.model(n.op("Min", n.op("Transpose", h, perm=[0, 2, 3, 1]), n.const(n.rng.standard_normal((1, 8, 8, 7)))))
+
+
+@model
 def larger_of_other_shapes() -> onnx.ModelProto:
     n = Net("larger_of_other_shapes", x=IMAGE)
     a = n.conv("x", 3, 7)

@@ -43,7 +43,13 @@ from tinsmith.graph.edit import (
 )
 from tinsmith.graph.normalization import SMALLEST_EPSILON, Norm, write
 
-ENABLES: tuple[str, ...] = ("InstanceNormalization", "GroupNormalization", "MeanVarianceNormalization", "LRN")
+ENABLES: tuple[str, ...] = (
+    "BatchNormalization",
+    "InstanceNormalization",
+    "GroupNormalization",
+    "MeanVarianceNormalization",
+    "LRN",
+)
 
 
 def apply(graph: ir.Graph) -> bool:
