@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinsmith.errors import DataError, ProgramError
+from tinsmith.errors import DataError, ProgramError, UnsupportedError
 from tinsmith.program import Array, Program
 from tinsmith.quantized import Quantized
 from tinsmith.recipe import Recipe
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tinsmith.calibrate.stats import Stats
     from tinsmith.lower.lowerer import Lowered
     from tinsmith.ops.floatnode import Network
+    from tinsmith.placement import Decision
 
 Progress = Callable[[str, int, int | None], None]
 """Called with the stage's name, how far it is, and how far it goes (None: unknown)."""
@@ -109,7 +110,7 @@ def run(model: Any, data: Any, recipe: Recipe, target: Target, progress: Progres
     from tinsmith.graph.head import head_notes
     from tinsmith.graph.network import network
     from tinsmith.lower import lower
-    from tinsmith.placement import forced, place
+    from tinsmith.placement import forced
     from tinsmith.simulator.headroom import headroom
 
     tell: Progress = progress if progress is not None else lambda stage, done, total: None
@@ -117,7 +118,7 @@ def run(model: Any, data: Any, recipe: Recipe, target: Target, progress: Progres
     source = importers.load(model)
     canonical = canonicalize(source, input_shapes=recipe.input_shapes or None, outputs=recipe.outputs or None)
     net = network(canonical)
-    placement = place(net, target, bits=recipe.bits, int16=recipe.int16)
+    placement = _placed(net, recipe, target)
     widths = {name: decision.bits for name, decision in placement.items()}
     seen = _calibrated(canonical, net, widths, data, recipe, target, tell)
     tell("choose formats", 0, None)
@@ -134,6 +135,21 @@ def run(model: Any, data: Any, recipe: Recipe, target: Target, progress: Progres
         *headroom(program, target, seen.samples),
     )
     return Quantized(canonical, net, placement, formats, program, target, recipe, seen.samples[0], notes)
+
+
+def _placed(net: Network, recipe: Recipe, target: Target) -> dict[str, Decision]:
+    """The placement; where it fails and the file fixes a larger batch, that is the first thing to try."""
+    from tinsmith.placement import place
+
+    try:
+        return place(net, target, bits=recipe.bits, int16=recipe.int16)
+    except UnsupportedError as error:
+        batches = [operand for operand in net.inputs if len(operand.shape) > 2 and operand.shape[0] > 1]
+        if not batches or error.hint:
+            raise
+        shapes = " ".join(f"--input-shape {one.name}={','.join(map(str, (1, *one.shape[1:])))}" for one in batches)
+        hint = f"If the model's first dimension, {batches[0].shape[0]}, is a batch: {shapes}."
+        raise UnsupportedError(error.reason, subject=error.subject, hint="\n  " + hint) from error
 
 
 @dataclass(frozen=True, slots=True, eq=False)

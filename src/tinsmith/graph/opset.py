@@ -34,6 +34,13 @@ def to_opset(model: ir.Model) -> ir.Model:
     if version is None:
         raise ModelError("the file does not say which ONNX opset it uses.", subject=model.graph.name or "")
     model.opset_imports[""] = version
+    newest = onnx.defs.onnx_opset_version()
+    if not 1 <= version <= newest:
+        raise ModelError(
+            f"the model uses ONNX opset {version}; 1 to {newest} are known here.",
+            subject=model.graph.name or "",
+            hint=f"Export it with opset {OPSET}, or install a newer onnx package.",
+        )
     _drop_training(model.graph, version)
     if version > OPSET:
         _relabel(model, version)

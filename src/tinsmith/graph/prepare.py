@@ -166,10 +166,13 @@ def _refuse_training(nodes: Sequence[ir.Node]) -> None:
 def _refuse_other_domains(graph: ir.Graph) -> None:
     for node in graph.all_nodes():
         if node.domain not in ("", "ai.onnx"):
+            fused = node.domain.startswith("com.microsoft")
             raise UnsupportedError(
                 f"{node.op_type} of the operator set {node.domain!r} is not part of ONNX.",
                 subject=repr(node.name),
-                hint="Export the model with standard operators, or cut the graph before this node.",
+                hint="Give the model as it was before ONNX Runtime optimized it."
+                if fused
+                else "Export the model with standard operators, or cut the graph before this node (--outputs).",
             )
 
 

@@ -17,8 +17,10 @@ import onnx_ir.passes.common as common
 
 from tinsmith.errors import ModelError
 from tinsmith.graph.quiet import captured
+from tinsmith.importers.recognize import recognize
 
 _SMALL = 1 << 16
+_TEXTS = (".onnxtxt", ".onnxtext", ".textproto", ".pbtxt", ".prototxt", ".txtpb", ".json", ".onnxjson")
 _REEXPORT = "Export it again, and see what `onnx.checker.check_model` says about it."
 
 
@@ -50,7 +52,7 @@ def _parse_file(path: Path) -> onnx.ModelProto:
         raise ModelError("the file does not exist.", subject=str(path))
     if not path.is_file():
         raise ModelError("this is not a file.", subject=str(path))
-    if path.suffix.lower() in (".onnxtxt", ".textproto", ".json"):
+    if path.suffix.lower() in _TEXTS:
         try:
             with warnings.catch_warnings(action="ignore"):  # of a format that is still experimental
                 return onnx.load(str(path), load_external_data=False)
@@ -70,15 +72,21 @@ def _parse(data: bytes, subject: str) -> onnx.ModelProto:
     try:
         proto.ParseFromString(data)
     except Exception as error:  # the parser of protobuf has classes of its own
-        raise _not_onnx(subject) from error
+        raise _not_onnx(subject, data) from error
+    # Some other files happen to be valid, and empty.
+    if not proto.HasField("graph"):
+        raise _not_onnx(subject, data)
     return proto
 
 
-def _not_onnx(subject: str) -> ModelError:
+def _not_onnx(subject: str, data: bytes = b"") -> ModelError:
+    found = recognize(data)
+    if found is not None:
+        return ModelError(f"this is {found.kind}, not an ONNX model.", subject=subject, hint=found.way_out)
     return ModelError(
         "this is not an ONNX model, or it is cut off.",
         subject=subject,
-        hint="Check that the download or export is complete (Git LFS leaves small text files in the place of models).",
+        hint="Check that the download or export is complete.",
     )
 
 
