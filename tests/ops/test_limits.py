@@ -112,6 +112,20 @@ def test_pools_take_one_sample(op_type: str) -> None:
     assert message.startswith("The runtime pools one sample; use a batch of 1")
 
 
+def test_resize_takes_one_sample() -> None:
+    def scaled(samples: int) -> list[str]:
+        node = fed("Resize", (samples, 4, 4, 16), mode="nearest", coordinate_transformation_mode="asymmetric").absent()
+        return node.constant(np.float32([1, 1, 2, 2])).broken_rules()
+
+    assert scaled(1) == []
+    assert scaled(2) == ["it resizes 2 samples, and the kernels walk through the first one only."]
+    shapes: list[Any] = [(2, 16, 4, 4), None, np.float32([1, 1, 2, 2])]
+    attributes = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    assert objections(float_node("Resize", shapes, (2, 16, 8, 8), attributes), S3) == [
+        "The runtime resizes one sample; use a batch of 1."
+    ]
+
+
 def test_padding_counts_whatever_the_file_says() -> None:
     def average(**more: Any) -> list[str]:
         return fed("AveragePool", (1, 4, 4, 8), kernel_shape=(3, 3), **more).broken_rules()
