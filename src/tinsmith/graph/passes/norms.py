@@ -31,7 +31,7 @@ _PROBES = ((1.0, 0.5), (30.0, -4.0), (1e-2, 0.0), (1e-3, 1e-3))
 """Deviation and mean of the inputs that are tried; the first ones decide where only deviations from 1 on count."""
 _LARGE = 2
 _MOST_STEPS = 24
-_MOST_ELEMENTS = 1 << 22
+_MOST_ELEMENTS = 1 << 20
 
 
 def apply(graph: ir.Graph) -> bool:
