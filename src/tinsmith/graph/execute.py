@@ -19,8 +19,9 @@ from tinsmith.graph.prepare import name_nodes
 
 Array = NDArray[Any]
 _EMBED_BYTES = 1024
-# It moves a Pad as wide as the window into a pool, and then rejects the pool for that.
-_DISABLED = ["Pad_Fusion"]
+# The first moves a Pad as wide as the window into a pool, and then rejects the pool for that. The second puts a
+# Transpose into the Gemm before it even if the Gemm's own result is wanted as well, and then misses that.
+_DISABLED = ["Pad_Fusion", "GemmTransposeFusion"]
 
 
 class Runner:
