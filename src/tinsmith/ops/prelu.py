@@ -200,18 +200,6 @@ def one_exponent(call: Call) -> str | None:
     return None
 
 
-def no_wrap(call: Call) -> str | None:
-    """Kernels that do not saturate the negative half wrap it."""
-    if call.is_float or (call.node.attributes.get("lut") is not None and call.bits == 8):
-        return None
-    if not can_wrap(slopes(call), _shifts(call)[1], call.bits, call.target):
-        return None
-    return (
-        "its slopes are so steep that negative inputs can wrap around instead of saturating. Write it as "
-        "Relu(x) + slope · (x - Relu(x)), or raise the output's exponent."
-    )
-
-
 OPERATORS = (
     Operator(
         "PRelu",
@@ -222,7 +210,7 @@ OPERATORS = (
         layout=prelu_layout,
         lower=lower_prelu,
         constraints=(constant_slopes, slopes_along_one_axis),
-        rules=(one_exponent, no_wrap),
+        rules=(one_exponent,),
         cost=element_cost,
     ),
 )
