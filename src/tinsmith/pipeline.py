@@ -149,7 +149,7 @@ def _placed(net: Network, recipe: Recipe, target: Target) -> dict[str, Decision]
             raise
         shapes = " ".join(f"--input-shape {one.name}={','.join(map(str, (1, *one.shape[1:])))}" for one in batches)
         hint = f"If the model's first dimension, {batches[0].shape[0]}, is a batch: {shapes}."
-        raise UnsupportedError(error.reason, subject=error.subject, hint="\n  " + hint) from error
+        raise UnsupportedError(error.reason, subject=error.subject, hint=hint) from error
 
 
 @dataclass(frozen=True, slots=True, eq=False)

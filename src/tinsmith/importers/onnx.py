@@ -99,7 +99,7 @@ def _from_proto(proto: onnx.ModelProto, subject: str, folder: Path | None) -> ir
         with captured():
             model = ir.from_proto(proto)
     except Exception as error:  # the library raises whatever it trips over
-        raise ModelError(f"the model is invalid: {_sentence(error)}", subject=subject, hint=_REEXPORT) from error
+        raise ModelError(f"the model is invalid: {_innermost(error)}", subject=subject, hint=_REEXPORT) from error
     try:
         # The order of nodes in the file does not matter to us.
         common.TopologicalSortPass()(model)
@@ -139,6 +139,12 @@ def _find_external_data(model: ir.Model, subject: str, folder: Path | None) -> N
         if os.path.isabs(location) or location.startswith(".."):
             raise ModelError(
                 f"the data of {name!r} is outside the model's folder ({tensor.location}).", subject=subject
+            )
+        if tensor.length is not None and tensor.length != tensor.nbytes:
+            raise ModelError(
+                f"the data of {name!r} take {tensor.nbytes:,} bytes by their shape, {tensor.length:,} by their entry.",
+                subject=subject,
+                hint=_REEXPORT,
             )
         try:
             tensor.numpy()
