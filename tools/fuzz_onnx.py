@@ -183,12 +183,14 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     tally, begun = Tally(), time.perf_counter()
     number, last = options.first, options.first + options.rounds
-    while number < last and len(tally.findings) < options.most:
-        number = _watch(number, min(number + _BATCH, last), options.seed, options.files, tally)
     models = _models(options.files)
-    for finding, what in sorted(tally.findings.items()):
-        place = kept(mutated(finding, options.seed, models), finding, ".onnx")
-        sys.stdout.write(f"round {finding}: {what}; saved as {place}\n")
+    while number < last and len(tally.findings) < options.most:
+        known = set(tally.findings)
+        number = _watch(number, min(number + _BATCH, last), options.seed, options.files, tally)
+        for finding in sorted(set(tally.findings) - known):
+            place = kept(mutated(finding, options.seed, models), finding, ".onnx")
+            sys.stdout.write(f"round {finding}: {tally.findings[finding]}; saved as {place}\n")
+            sys.stdout.flush()
     seconds, (slowest, which) = time.perf_counter() - begun, tally.slowest
     sys.stdout.write(f"{number - options.first} models in {seconds:.0f} s, slowest {slowest:.1f} s (round {which}): ")
     sys.stdout.write(", ".join(f"{count} {what}" for what, count in tally.outcomes.most_common()) + "\n")
