@@ -107,6 +107,7 @@ def run(model: Any, data: Any, recipe: Recipe, target: Target, progress: Progres
     from tinsmith import importers
     from tinsmith.algorithms.scales import choose_formats
     from tinsmith.graph.canonical import canonicalize
+    from tinsmith.graph.functions import small_tables, without_functions
     from tinsmith.graph.head import head_notes
     from tinsmith.graph.network import network
     from tinsmith.lower import lower
@@ -120,6 +121,11 @@ def run(model: Any, data: Any, recipe: Recipe, target: Target, progress: Progres
     net = network(canonical)
     placement = _placed(net, recipe, target)
     widths = {name: decision.bits for name, decision in placement.items()}
+    small = small_tables(net, widths, target)
+    if small:
+        net = without_functions(net, small)
+        placement = _placed(net, recipe, target)
+        widths = {name: decision.bits for name, decision in placement.items()}
     seen = _calibrated(canonical, net, widths, data, recipe, target, tell)
     tell("choose formats", 0, None)
     formats = choose_formats(net, widths, seen.stats, target, recipe.calibration, recipe.percentile)

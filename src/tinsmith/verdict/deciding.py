@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tinsmith import importers
+from tinsmith.graph.functions import small_tables, without_functions
 from tinsmith.graph.head import head_notes
 from tinsmith.graph.network import network as network_of
 from tinsmith.graph.provenance import Origin
@@ -67,6 +68,10 @@ def check(
     network = network_of(opened.model)
     refused = refusals(network, chip)
     placement = place_rest(network, chip, refused, bits=bits, int16=patterns)
+    small = small_tables(network, {name: decision.bits for name, decision in placement.items()}, chip)
+    if small:
+        network = without_functions(network, small)
+        placement = place_rest(network, chip, refused, bits=bits, int16=patterns)
     trial = try_out(opened.model, network, placement, chip, refused)
     reasons = {**refused, **{name: (*refused.get(name, ()), *found) for name, found in trial.refused.items()}}
     nodes = {node.name: node for node in network.nodes}

@@ -34,6 +34,14 @@ def swishes_with_factors() -> onnx.ModelProto:
 
 
 @model
+def logarithm_of_a_sigmoid() -> onnx.ModelProto:
+    """One table in int8; in int16 two nodes for a few elements."""
+    n = Net("logarithm_of_a_sigmoid", x=(1, 12))
+    h = n.op("Gemm", "x", n.weights(20, 12), n.weights(20, spread=0.1), transB=1)
+    return n.model(n.op("Log", n.op("Sigmoid", h)))
+
+
+@model
 def softplus_with_a_threshold() -> onnx.ModelProto:
     n = Net("softplus_with_a_threshold", x=IMAGE)
     h = n.conv("x", 3, 8)
