@@ -47,6 +47,7 @@ from tinsmith.graph.passes import (
     norm_operators,
     norms,
     picked,
+    picked_parts,
     powers,
     prelu,
     recurrent_defaults,
@@ -114,6 +115,7 @@ PHASES: tuple[tuple[Rewrite, ...], ...] = (
         simple_rnn.apply,
         unroll_recurrent.apply,
         last_step.apply,
+        picked_parts.apply,
     ),
     (
         matmul.apply,
