@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import onnx_ir as ir
 
-from tinsmith.graph import passes, provenance
+from tinsmith.graph import passes, provenance, ranges
 from tinsmith.graph.float32 import to_float32
 from tinsmith.graph.freeze import freeze
 from tinsmith.graph.head import AUTO, suggest_outputs
@@ -59,7 +59,10 @@ def canonicalize(
     check_outputs(result.graph)
     name_nodes(result.graph)
     provenance.recall(result.graph, known)
+    quantized = result.clone() if ranges.ranges_of(result) else None
     passes.run(result.graph)
+    if quantized is not None:
+        ranges.check(quantized, result)
     provenance.recall(result.graph, known)
     check_outputs(result.graph)
     refuse_empty(result.graph)
