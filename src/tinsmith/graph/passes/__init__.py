@@ -15,6 +15,7 @@ from tinsmith.graph.edit import forget_names
 from tinsmith.graph.passes import (
     attention,
     average_pool,
+    channel_concat,
     channel_shuffle,
     choices,
     clip,
@@ -86,6 +87,7 @@ PHASES: tuple[tuple[Rewrite, ...], ...] = (
         reshapes.apply,
         windows.apply,
         channel_shuffle.apply,
+        channel_concat.apply,
         clip.apply,
         leaky.apply,
         norms.apply,
