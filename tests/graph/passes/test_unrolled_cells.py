@@ -7,11 +7,15 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from onnx import helper
 
-from tests.graph.models import check, histogram, model, node, op_types, value
+from tests.graph.models import assert_same_results, check, histogram, model, node, op_types, value
 from tests.graph.unrolled_models import HIDDEN, INPUTS, STEPS, Spelled
+from tinsmith.graph import canonicalize
 from tinsmith.graph.edit import shape_of
+from tinsmith.importers import load
 
 LAYERS = ("LSTM", "GRU")
 SHAPES = {"Reshape", "Squeeze", "Unsqueeze"}
@@ -284,3 +288,42 @@ def test_a_loop_over_the_steps(kind: str) -> None:
     constants |= {"trips": np.array(STEPS), "yes": np.array(True)}
     original = model([loop], {"x": [STEPS, 1, INPUTS]}, "all h_end", constants)
     assert layers(check(original)) == [kind]
+
+
+def changed(spelled: Spelled, place: int, how: int) -> None:
+    """Changes one node: another constant, another operator, or another earlier value."""
+    step = spelled.nodes[place % len(spelled.nodes)]
+    numbers = [i for i, name in enumerate(step.input) if np.asarray(spelled.constants.get(name, 0)).dtype == np.float32]
+    swapped = {"Sigmoid": "Tanh", "Tanh": "Sigmoid", "Add": "Sub", "Sub": "Add", "Mul": "Add"}.get(step.op_type)
+    if how == 0 and numbers:
+        array = np.array(spelled.constants[step.input[numbers[0]]])
+        array.reshape(-1)[place % array.size] += np.float32(0.25)
+        spelled.constants["changed"] = array
+        step.input[numbers[0]] = "changed"
+    elif how == 1 and swapped is not None:
+        step.op_type = swapped
+    elif how == 2 and spelled.product == "gate" and step.op_type in ("Add", "Mul", "Sub"):
+        before = spelled.nodes[: spelled.nodes.index(step)]
+        earlier = [other.output[0] for other in before if other.op_type == "Tanh"]
+        step.input[place % 2] = earlier[place % len(earlier)] if earlier else step.input[place % 2]
+
+
+@given(
+    kind=st.sampled_from(LAYERS),
+    product=st.sampled_from(["gate", "gates"]),
+    start=st.sampled_from(["zeros", "inputs"]),
+    update=st.sampled_from(["mixed", "moved"]),
+    place=st.integers(0, 10_000),
+    how=st.integers(0, 2),
+)
+@settings(max_examples=12, deadline=None)
+def test_changed_cells_keep_their_results(place: int, how: int, **options: Any) -> None:
+    """Whatever becomes of it: a layer where the change does not matter to the form, steps where it does."""
+    spelled = Spelled(steps=3, **options)
+    states = spelled.run()
+    output = spelled.stacked(states)
+    changed(spelled, place, how)
+    original = spelled.model(output)
+    source = load(original)
+    canonical = canonicalize(source)
+    assert_same_results(source, canonical)
