@@ -148,7 +148,7 @@ def _change(origin: Origin, nodes: Mapping[str, FloatNode], inside: Mapping[str,
     if origin.kind == "absorbed":
         return f"part of {_label(nodes[origin.into[0]])} {origin.into[0]!r}"
     if origin.kind == "kept":
-        return f"part of {inside[origin.node].subject}" if origin.node in inside else ""
+        return f"part of {inside[origin.into[0]].subject}" if origin.into[0] in inside else ""
     kinds = Counter(_label(nodes[name]) for name in origin.into)
     return "becomes " + " + ".join(f"{count} {kind}" if count > 1 else kind for kind, count in kinds.items())
 
