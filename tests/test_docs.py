@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.cli.shell import ok
+from tests.quantized_net import with_pairs
 from tests.small_net import answers, classifier, images, saved
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,6 +35,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory that holds what the examples start from."""
     model, test = classifier(), images(8, seed=2)
     saved(model, tmp_path / "model.onnx")
+    saved(with_pairs(classifier()), tmp_path / "qdq.onnx")
     np.save(tmp_path / "calibration.npy", images(8))
     np.save(tmp_path / "test.npy", test)
     np.save(tmp_path / "labels.npy", answers(model, test))

@@ -106,6 +106,13 @@ def test_a_node_and_its_activation_go_together(chain: Network, pattern: str) -> 
     assert found == {"conv1": "int16", "relu1": "int16", "conv2": "int8", "transpose": "int8", "sigmoid": "int8"}
 
 
+@pytest.mark.parametrize("pattern", ["^inner$", "^whole$"])
+def test_a_node_that_stands_for_several_goes_by_any_of_their_names(pattern: str) -> None:
+    body = (node("Sin", "inner", "x", "a"), node("Exp", "whole", "a", "y"))
+    table = FloatNode("Function", "whole", (operand("x"),), (operand("y"),), body=body)
+    assert precisions(place(network([table], ["y"]), S3, int16=[pattern])) == {"whole": "int16"}
+
+
 def test_an_activation_others_read_too_decides_for_itself() -> None:
     nodes = [conv("conv", "x", "a"), node("Relu", "relu", "a", "b"), node("Sigmoid", "other", "a", "c")]
     found = precisions(place(network(nodes, ["b", "c"]), S3, int16=["relu"]))

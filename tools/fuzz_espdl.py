@@ -1,6 +1,6 @@
 """Damage `.espdl` files at random and see that every one of them ends in a program or in our error.
 
-    python tools/fuzz_espdl.py --rounds 100000 [--seed 1] [FILE.espdl …]
+    python -m tools.fuzz_espdl --rounds 100000 [--seed 1] [FILE.espdl …]
 
 Prints a summary; on the first surprise (another exception, a slow file, a program that changes when it is written and
 read again) it saves the file beside the working directory and fails.
@@ -18,11 +18,11 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from tools.damage import damage, kept
+
 from tinsmith.errors import FormatError, ProgramError
 from tinsmith.espdl import decode, encode, info, inspect
 
-_WORDS = (0, 1, 2, 3, 4, 8, 16, 0x7F, 0xFF, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFF0, 0xFFFFFFFF)
-_CHANCES = (4, 4, 4, 4, 4, 1, 1, 4)  # inserting and deleting spoils all offsets: seldom of use
 _HEADER = 16
 _SLOW = 2.0
 _MEMORY = 3 << 30
@@ -32,28 +32,7 @@ def mutate(data: bytes, dice: random.Random) -> bytes:
     """``data`` with one to three defects; the header mostly stays, so that the reader gets to see the rest."""
     damaged = bytearray(data)
     for _ in range(dice.randint(1, 3)):
-        if len(damaged) <= _HEADER:
-            break
-        position = dice.randrange(_HEADER, max(_HEADER + 1, len(damaged) - 8))
-        match dice.choices(range(8), _CHANCES)[0]:
-            case 0:
-                damaged[position : position + 1] = bytes([dice.randrange(256)])
-            case 1:
-                damaged[position : position + 4] = struct.pack("<I", dice.choice((*_WORDS, len(data))))
-            case 2:  # an offset that points elsewhere in the file
-                aligned = position & ~3
-                damaged[aligned : aligned + 4] = struct.pack("<I", dice.randrange(len(damaged)))
-            case 3:
-                damaged[position : position + 2] = struct.pack("<H", dice.choice(_WORDS) & 0xFFFF)
-            case 4:  # the same bytes twice
-                source, length = dice.randrange(len(damaged)), dice.randint(1, 64)
-                damaged[position : position + length] = damaged[source : source + length]
-            case 5:
-                del damaged[position : position + dice.choice((1, 4, 16, 1000))]
-            case 6:
-                damaged[position:position] = bytes(dice.randrange(256) for _ in range(dice.randint(1, 16)))
-            case _:
-                damaged[position : position + 1] = bytes([(damaged[position] ^ (1 << dice.randrange(8))) & 0xFF])
+        damage(damaged, dice, _HEADER)
     if dice.random() < 0.9:  # keep the promised length, else all that ever happens is "truncated"
         damaged[8:12] = struct.pack("<I", max(0, len(damaged) - _HEADER))
     if dice.random() < 0.05:
@@ -110,9 +89,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _report(data: bytes, number: int, what: str) -> int:
-    place = Path(f"fuzz_finding_{number}.espdl")
-    place.write_bytes(data)
-    sys.stdout.write(f"round {number}: {what}; saved as {place}\n")
+    sys.stdout.write(f"round {number}: {what}; saved as {kept(data, number, '.espdl')}\n")
     return 1
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinsmith.errors import DataError, ProgramError
+from tinsmith.errors import DataError, ProgramError, UnsupportedError
 from tinsmith.program import Array, Program
 from tinsmith.quantized import Quantized
 from tinsmith.recipe import Recipe
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tinsmith.calibrate.stats import Stats
     from tinsmith.lower.lowerer import Lowered
     from tinsmith.ops.floatnode import Network
+    from tinsmith.placement import Decision
     from tinsmith.quant.format import Formats
 
 Progress = Callable[[str, int, int | None], None]
@@ -111,10 +112,11 @@ def run(model: Any, data: Any, recipe: Recipe, target: Target, progress: Progres
     from tinsmith import importers
     from tinsmith.algorithms.scales import choose_formats
     from tinsmith.graph.canonical import canonicalize
+    from tinsmith.graph.functions import small_tables, without_functions
     from tinsmith.graph.head import head_notes
     from tinsmith.graph.network import network
     from tinsmith.lower import lower
-    from tinsmith.placement import forced, place
+    from tinsmith.placement import forced
     from tinsmith.simulator.headroom import headroom
 
     tell: Progress = progress if progress is not None else lambda stage, done, total: None
@@ -122,8 +124,13 @@ def run(model: Any, data: Any, recipe: Recipe, target: Target, progress: Progres
     source = importers.load(model)
     canonical = canonicalize(source, input_shapes=recipe.input_shapes or None, outputs=recipe.outputs or None)
     net = network(canonical)
-    placement = place(net, target, bits=recipe.bits, int16=recipe.int16)
+    placement = _placed(net, recipe, target)
     widths = {name: decision.bits for name, decision in placement.items()}
+    small = small_tables(net, widths, target)
+    if small:
+        net = without_functions(net, small)
+        placement = _placed(net, recipe, target)
+        widths = {name: decision.bits for name, decision in placement.items()}
     seen = _calibrated(canonical, net, widths, data, recipe, target, tell)
     tell("choose formats", 0, None)
     formats = choose_formats(net, widths, seen.stats, target, recipe.calibration, recipe.percentile)
@@ -141,6 +148,21 @@ def run(model: Any, data: Any, recipe: Recipe, target: Target, progress: Progres
         *headroom(program, target, seen.samples[:CHECKED_SAMPLES]),
     )
     return Quantized(canonical, net, placement, formats, program, target, recipe, seen.samples[0], notes)
+
+
+def _placed(net: Network, recipe: Recipe, target: Target) -> dict[str, Decision]:
+    """The placement; where it fails and the file fixes a larger batch, that is the first thing to try."""
+    from tinsmith.placement import place
+
+    try:
+        return place(net, target, bits=recipe.bits, int16=recipe.int16)
+    except UnsupportedError as error:
+        batches = [operand for operand in net.inputs if len(operand.shape) > 2 and operand.shape[0] > 1]
+        if not batches or error.hint:
+            raise
+        shapes = " ".join(f"--input-shape {one.name}={','.join(map(str, (1, *one.shape[1:])))}" for one in batches)
+        hint = f"If the model's first dimension, {batches[0].shape[0]}, is a batch: {shapes}."
+        raise UnsupportedError(error.reason, subject=error.subject, hint=hint) from error
 
 
 @dataclass(frozen=True, slots=True, eq=False)

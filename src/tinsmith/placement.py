@@ -180,14 +180,14 @@ def _supported(decision: Decision, operator: Operator, node: FloatNode, target: 
 
 
 def _matches(network: Network, patterns: Sequence[str]) -> dict[str, str]:
-    names = [node.name for node in network.nodes]
+    names = {part.name: node.name for node in network.nodes for part in (*node.body, node)}
     found: dict[str, str] = {}
     for pattern in patterns:
         try:
             expression = re.compile(pattern)
         except re.error as error:
             raise RecipeError(f"{pattern!r} is no regular expression: {error}.", subject="int16") from error
-        matching = [name for name in names if expression.search(name)]
+        matching = [owner for name, owner in names.items() if expression.search(name)]
         if not matching:
             close = difflib.get_close_matches(pattern, names, n=3, cutoff=0.3)
             hint = f"Close names: {', '.join(map(repr, close))}." if close else ""

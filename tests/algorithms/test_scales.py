@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 import tinsmith
 from tests.e2e.random_models import models
 from tinsmith.algorithms.weights import least_error
+from tinsmith.errors import ProgramError
 from tinsmith.program import Program
 from tinsmith.targets import find
 
@@ -120,3 +121,28 @@ def test_weights_take_the_exponent_of_least_squared_error(seed: int, bits: int, 
 
         reference = min(error(e) for e in range(int(chosen) - 6, int(chosen) + 7))
         assert error(int(chosen)) <= reference * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("op_type", ["Relu", "Sigmoid", "Tanh", "Sqrt"])
+def test_tiny_values_get_the_smallest_exponent_the_runtime_scales_by(op_type: str, bits: int) -> None:
+    data = np.abs(np.random.default_rng(0).standard_normal((4, 3, 2))).astype(np.float32) * np.float32(1e-12)
+    quantized = tinsmith.quantize(one_node(op_type), data, "esp32s3", bits=bits)
+    assert quantized.program.inputs[0].exponent == -30
+    assert min(value.exponent for value in quantized.program.values.values()) == -30
+
+
+def test_huge_values_are_refused_with_the_way_out() -> None:
+    data = np.random.default_rng(0).standard_normal((4, 3, 2)).astype(np.float32) * np.float32(1e15)
+    with pytest.raises(ProgramError, match=r"has exponent 4\d, and the runtime scales by .*: scale the network's data"):
+        tinsmith.quantize(one_node("Sigmoid"), data, "esp32s3")
+
+
+def one_node(op_type: str) -> onnx.ModelProto:
+    graph = helper.make_graph(
+        [helper.make_node(op_type, ["x"], ["y"], "node")],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 2])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 3, 2])],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)

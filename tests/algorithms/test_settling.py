@@ -122,6 +122,16 @@ def test_a_softmax_whose_input_must_be_coarse(bits: int, fits: bool) -> None:
         chosen(net, "y", bits=widths, x=1000.0, a=1.0)
 
 
+@pytest.mark.parametrize(("bits", "largest"), [(8, -1), (16, -9)])
+def test_exponentials_without_a_maximum_subtracted(bits: int, largest: int) -> None:
+    net = Net()
+    net.add("ReduceLogSumExp", [net.input("x", 1, 4), net.const("axes", [1], np.int64)], "y", (1, 1))
+    widths = {node.name: bits for node in net.nodes}
+    assert chosen(net, "y", bits=widths, x=60.0, y=60.0).values["x"].exponent == largest
+    with pytest.raises(QuantizationError, match=rf"int{bits} kernel overflows beyond {largest}\. Subtract its largest"):
+        chosen(net, "y", bits=widths, x=80.0, y=80.0)
+
+
 def test_only_what_decides_is_observed() -> None:
     net = Net()
     net.conv(net.input("x", 1, 4, 4, 4), "a", 4)

@@ -266,3 +266,11 @@ def test_values_that_cannot_be_observed(rng: np.random.Generator) -> None:
 def test_models_onnx_runtime_refuses() -> None:
     with pytest.raises(ModelError, match="net: ONNX Runtime cannot load the model"):
         observe(graph([("Relo", ["x"], ["y"], {})], {"x": (1, 2)}, ["y"]), ["y"], [], rounding=UP)
+
+
+def test_a_product_that_is_transposed_as_well(rng: np.random.Generator) -> None:
+    nodes: list[Any] = [("Gemm", ["x", "w"], ["h"], {}), ("Transpose", ["h"], ["y"], {"perm": [1, 0]})]
+    w = rng.normal(size=(3, 4)).astype(np.float32)
+    x = rng.normal(size=(2, 3)).astype(np.float32)
+    seen = observe(graph(nodes, {"x": (2, 3)}, ["y"], {"w": w}), ["h", "y"], [{"x": x}], rounding=UP)
+    assert seen["h"].maximum == seen["y"].maximum == pytest.approx((x @ w).max())

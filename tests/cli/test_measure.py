@@ -92,7 +92,7 @@ def test_run_warns_in_one_line_of_what_the_chip_would_refuse(workshop: Workshop,
     program = package.read(workshop.espdl)
     (conv,) = (node for node in program.nodes if node.op_type == "Conv")
     values = {
-        name: replace(value, exponents=(-31,)) if name == conv.outputs[0] else value
+        name: replace(value, exponents=(-30,)) if name == conv.outputs[0] else value
         for name, value in program.values.items()
     }
     package.write(replace(program, values=values, test_outputs={}), tmp_path / "illegal.espdl")

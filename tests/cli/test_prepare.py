@@ -53,8 +53,8 @@ def test_the_sample_is_left_out_where_nobody_asks(workshop: Workshop, tmp_path: 
 def test_every_option_reaches_the_recipe(workshop: Workshop, tmp_path: Path) -> None:
     outcome = tinsmith(
         "quantize", workshop.model, "--data", workshop.calibration, "-o", tmp_path, "--print-recipe",
-        "--target", "esp32p4", "--esp-dl", "v3.3.5", "--bits", "16", "--int16", "^conv$", "--int16", "gemm", "--calibration", "percentile",
-        "--input-shape", "image=1,3,8,8", "--outputs", "scores", "--samples", "5",
+        "--target", "esp32p4", "--esp-dl", "v3.3.5", "--bits", "16", "--int16", "^conv$", "--int16", "gemm",
+        "--calibration", "percentile", "--input-shape", "image=1,3,8,8", "--outputs", "scores", "--samples", "5",
         "--mean", "0.5", "--std", "2,2,3", "--layout", "nchw",
     )  # fmt: skip
     assert outcome.code == 0, outcome
@@ -72,8 +72,8 @@ def test_every_option_reaches_the_recipe(workshop: Workshop, tmp_path: Path) -> 
     }
     (line,) = (line for line in outcome.err.splitlines() if line.startswith("recipe"))
     assert line.split(maxsplit=1)[1].strip() == (
-        "esp_dl 3.3.5; bits 16; int16 ^conv$,gemm; calibration percentile; samples 5; input_shapes image=1,3,8,8; outputs scores; "
-        "mean 0.5; std 2.0,2.0,3.0; layout NCHW"
+        "esp_dl 3.3.5; bits 16; int16 ^conv$,gemm; calibration percentile; samples 5; "
+        "input_shapes image=1,3,8,8; outputs scores; mean 0.5; std 2.0,2.0,3.0; layout NCHW"
     )
 
 

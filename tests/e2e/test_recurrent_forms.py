@@ -1,4 +1,4 @@
-"""Recurrent layers of every kind through the whole pipeline: those the runtime has, rewritten ones, spelled-out ones."""
+"""Recurrent layers of every kind through the whole pipeline: as they are, rewritten, spelled out."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.graph.recurrent_models import HIDDEN, INPUTS, STEPS, layer
 from tests.graph.unrolled_models import Spelled
 from tinsmith.errors import UnsupportedError
 
-AFTER = {"linear_before_reset": 1}
+AFTER: dict[str, Any] = {"linear_before_reset": 1}
 LARGEST = {8: 0.06, 16: 0.008}
 """Of states within ±1: int8 has steps of 1/128 in state, input and weights; the gates are exact to 1/512."""
 SIMPLE = 0.02

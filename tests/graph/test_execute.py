@@ -31,6 +31,13 @@ def test_any_value_can_be_an_output() -> None:
     assert np.array_equal(np.maximum(results["h"], 0), results["y"])
 
 
+@pytest.mark.parametrize("op_type", ["Gemm", "MatMul"])
+def test_a_product_that_is_transposed_as_well(op_type: str) -> None:
+    nodes = [node(op_type, "x w", "h"), node("Transpose", "h", "y", perm=[1, 0])]
+    results = Runner(load(model(nodes, {"x": (1, 64)}, "y", {"w": W})), ["h", "y"])({"x": X})
+    assert np.array_equal(results["h"].T, results["y"])
+
+
 def test_the_model_is_not_changed() -> None:
     source = load(model(NODES, {"x": (1, 64)}, "y", {"w": W}))
     before = ir.to_proto(source).SerializeToString()

@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.graph.models import model, node, value
+from tests.networks import S3
 from tinsmith.graph import Runner, canonicalize
+from tinsmith.graph.functions import WORTH_A_TABLE, small_tables, without_functions
 from tinsmith.graph.network import network
 from tinsmith.importers import load
 from tinsmith.ops.floatnode import Network
@@ -92,9 +94,29 @@ def kinds(nodes: list[Any], outputs: str, constants: dict[str, Any] | None = Non
 
 
 def test_two_nodes_that_the_runtime_has_are_left_to_it() -> None:
-    assert kinds([node("Sigmoid", "x", "s"), node("Exp", "s", "y")], "y") == ["Sigmoid", "Exp"]
+    assert kinds([node("Exp", "x", "s"), node("Sigmoid", "s", "y")], "y") == ["Exp", "Sigmoid"]
     assert kinds([node("Sigmoid", "x", "s"), node("Exp", "s", "e"), node("Tanh", "e", "y")], "y") == ["Function"]
     assert kinds([node("Sigmoid", "x", "s"), node("Sin", "s", "y")], "y") == ["Function"]
+
+
+@pytest.mark.parametrize("steep", ["Log", "Exp", "Sqrt", "Reciprocal"])
+def test_what_makes_a_rounding_before_it_larger_shares_a_table(steep: str) -> None:
+    assert kinds([node("Sigmoid", "x", "s"), node(steep, "s", "y")], "y") == ["Function"]
+
+
+def test_small_int16_tensors_are_not_worth_a_table() -> None:
+    nodes = [
+        node("Sigmoid", "x", "s"), node("Log", "s", "l"), node("MatMul", "l w", "m"), node("Sigmoid", "m", "n"),
+        node("Log", "n", "y"), node("Sin", "l", "k"), node("Cos", "k", "z"),
+    ]  # fmt: skip
+    original = model(nodes, {"x": (1, 8)}, "y z", {"w": np.ones((8, WORTH_A_TABLE), np.float32)})
+    net = network(canonicalize(load(original)))
+    small = small_tables(net, {step.name: 16 for step in net.nodes}, S3)
+    assert small == {net.nodes[0].name}
+    assert small_tables(net, {step.name: 8 for step in net.nodes}, S3) == set()
+    spelled = [step.op_type for step in without_functions(net, small).nodes]
+    assert spelled[:2] == ["Sigmoid", "Log"]
+    assert spelled.count("Function") == 2
 
 
 def test_one_function_keeps_its_name() -> None:
@@ -107,6 +129,22 @@ def test_what_others_read_is_computed() -> None:
     assert kinds(nodes, "y s") == ["Function", "Function"]
     assert kinds(nodes, "y e") == ["Exp", "Function"]
     assert kinds([*nodes, node("Relu", "s", "z")], "y z") == ["Function", "Function", "Relu"]
+
+
+def test_numbers_around_a_function_are_part_of_it() -> None:
+    nodes = [
+        node("Mul", "x a", "m"), node("Add", "m b", "p"), node("Sin", "p", "s"), node("Mul", "s b", "q"),
+        node("Add", "q a", "y"),
+    ]  # fmt: skip
+    constants = {"a": 2.0, "b": 0.5}
+    assert kinds(nodes, "y", constants, x=(1, 3, 4, 5)) == ["Function"]
+    nodes[2] = node("MaxPool", "p", "s", kernel_shape=[1, 2])
+    assert kinds(nodes, "y", constants, x=(1, 3, 4, 5)) == ["Conv", "MaxPool", "Conv"]
+
+
+def test_what_cannot_be_computed_otherwise_is_computed_twice() -> None:
+    nodes = [node("Sin", "x", "s"), node("Max", "s x", "m"), node("MaxPool", "s", "z", kernel_shape=[2])]
+    assert kinds(nodes, "m z", x=(1, 2, 6)) == ["Sin", "Function", "MaxPool"]
 
 
 def test_two_variables_are_no_function_of_one() -> None:

@@ -171,3 +171,14 @@ def test_types_of_other_domains_are_not_opsets() -> None:
     original = model([node("Relu", "x", "y")], [value("x", (1, 3))], "y", opset=24)
     original.opset_import.append(helper.make_opsetid("ai.onnx.ml", 3))
     check(original, ["Relu"])
+
+
+def test_scans_with_a_batch_are_refused() -> None:
+    body = helper.make_graph(
+        [node("Add", "s e", "t"), node("Identity", "t", "u")], "body", [value("s", (2,)), value("e", (2,))],
+        [value("t", (2,)), value("u", (2,))],
+    )  # fmt: skip
+    scan = node("Scan", "_ i x", "y z", "scan", num_scan_inputs=1, body=body)
+    original = model([scan], {"i": (1, 2), "x": (1, 3, 2)}, "y z", opset=8, ir_version=3)
+    with pytest.raises(ModelError, match=r"'scan': Scan of ONNX opset 8 runs over a batch.*opset 9"):
+        canonicalize(load(original))

@@ -5,8 +5,8 @@ import onnx_ir as ir
 import pytest
 
 from tests.graph.models import model, node
-from tinsmith.graph import canonicalize
-from tinsmith.graph.ranges import attach, ranges_of
+from tinsmith.graph import Runner, canonicalize
+from tinsmith.graph.ranges import attach, check, ranges_of
 from tinsmith.importers import load
 
 
@@ -50,3 +50,30 @@ def test_foreign_metadata_count_as_absent(text: str) -> None:
     source = small()
     source.metadata_props["tinsmith.ranges"] = text
     assert ranges_of(source) == {}
+
+
+def test_a_range_follows_a_factor_that_moves() -> None:
+    """The Mul goes into the weights, in front of the Reshape, whose name stays."""
+    nodes = [
+        node("MatMul", "x w", "m"), node("Reshape", "m s", "r"), node("Mul", "r k", "q"),
+        node("Transpose", "q", "t", perm=[0, 2, 1]), node("MatMul", "q t", "y"),
+    ]  # fmt: skip
+    weights = np.random.default_rng(0).normal(size=(4, 6)).astype(np.float32)
+    source = load(model(nodes, {"x": (3, 4)}, "y", {"w": weights, "s": [3, 3, 2], "k": 3.0}))
+    attach(source, {"m": (-1.0, 2.0), "r": (-1.0, 2.0), "q": (-3.0, 6.0)})
+    canonical = canonicalize(source)
+    feeds = {"x": np.random.default_rng(1).normal(size=(3, 4)).astype(np.float32)}
+    for name, (low, high) in ranges_of(canonical).items():
+        before, after = (Runner(one, [name])(feeds)[name] for one in (source, canonical))
+        factor = np.abs(after).max() / np.abs(before).max()
+        expected = {"m": (-1.0, 2.0), "r": (-1.0, 2.0), "q": (-3.0, 6.0)}[name]
+        assert (low, high) == pytest.approx((expected[0] * factor, expected[1] * factor), rel=1e-3)
+
+
+def test_a_range_of_other_numbers_is_dropped() -> None:
+    before = load(model([node("Exp", "x", "h"), node("Exp", "h", "y")], {"x": (1, 3)}, "y"))
+    after = load(model([node("Tanh", "x", "h"), node("Exp", "h", "y")], {"x": (1, 3)}, "y"))
+    for one in (before, after):
+        attach(one, {"x": (-1.0, 1.0), "h": (0.0, 3.0)})
+    check(before, after)
+    assert ranges_of(after) == {"x": (-1.0, 1.0)}

@@ -41,13 +41,15 @@ def test_sources(kind: str, tmp_path: Path) -> None:
     assert np.array_equal(Runner(load(sources[kind]))({"x": X})["y"], expected)
 
 
-@pytest.mark.parametrize("name", ["m.onnxtxt", "m.json", "m.pb", "model", "模型 ü.onnx", "m.ONNX"])
+@pytest.mark.parametrize(
+    "name", ["m.onnxtxt", "m.json", "m.textproto", "m.pbtxt", "m.pb", "model", "模型 ü.onnx", "m.ONNX"]
+)
 def test_names_of_files(name: str, tmp_path: Path) -> None:
     folder = tmp_path / "каталог с пробелами"
     folder.mkdir()
     path = folder / name
-    if name.endswith(("txt", "json")):
-        onnx.save(ORIGINAL, path, format="onnxtxt" if name.endswith("txt") else "json")
+    if name.endswith(("txt", "json", "textproto")):
+        onnx.save(ORIGINAL, path)
     else:
         path.write_bytes(ORIGINAL.SerializeToString())
     assert len(load(path).graph) == 2
@@ -121,7 +123,25 @@ def test_external_data_stays_in_the_folder(tmp_path: Path) -> None:
     ("name", "content", "message"),
     [
         ("a.onnx", b"", r"a\.onnx: the file is empty"),
-        ("a.onnx", b"version https://git-lfs.github.com/spec/v1\n", r"a\.onnx: this is not an ONNX model.*Git LFS"),
+        (
+            "a.onnx",
+            b"version https://git-lfs.github.com/spec/v1\n",
+            r"a\.onnx: this is a pointer.*Git LFS.*git lfs pull",
+        ),
+        ("a.onnx", b"\n <!DOCTYPE html>\n<html>", r"this is a web page, not an ONNX model\. The download went wrong"),
+        ("a.onnx", b"<HTML>" + bytes(200), "this is a web page"),
+        ("a.onnx", b"PK\x03\x04" + bytes(26) + b"archive/data.pkl" + bytes(99), r"a PyTorch file.*torch\.onnx\.export"),
+        ("a.onnx", b"PK\x03\x04" + bytes(99) + b"model.weights.h5" + bytes(9), r"a Keras model.*model\.export"),
+        ("a.onnx", b"PK\x03\x04" + bytes(99), r"a zip archive.*Unpack it"),
+        ("a.onnx", b"\x80\x02}q\x00.", r"a Python pickle, as PyTorch writes them.*torch\.onnx\.export"),
+        ("a.onnx", b"\x89HDF\r\n\x1a\n" + bytes(99), r"an HDF5 file, as Keras writes them.*model\.export"),
+        ("a.onnx", b"\x1c\0\0\0TFL3" + bytes(99), r"a TensorFlow Lite model.*tf2onnx"),
+        ("a.onnx", b"\x1c\0\0\0ORTM" + bytes(99), "ONNX Runtime's own format.*it was made from"),
+        ("a.onnx", b"EDL2" + bytes(99), r"an \.espdl file: quantized already"),
+        ("a.onnx", b"\x1f\x8b" + bytes(99), r"a gzip archive.*Unpack it"),
+        ("a.onnx", b"ir_version: 8\ngraph {", r"a model in text form.*\.textproto"),
+        ("a.onnx", b'<\n  ir_version: 8,\n  opset_import: ["" : 17]\n>', r"a model in text form.*\.onnxtxt"),
+        ("a.onnx", b'{"irVersion": "8"}', r"a model as JSON.*\.json"),
         ("a.onnx", b"\x08\x0a", "this is not an ONNX model"),
         ("a.onnx", bytes(range(256)), "this is not an ONNX model"),
         ("a.onnx", ORIGINAL.SerializeToString()[:200], "this is not an ONNX model"),

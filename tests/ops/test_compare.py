@@ -38,7 +38,9 @@ def test_raw_integers_are_compared(op_type: str, target: Target, bits: int, shap
 
 def test_exponents_that_differ_break_a_rule() -> None:
     node = OneNode("Less", P4, DType.BOOL).feed(np.int8([1]), -3).feed(np.int8([1]), -5)
-    assert node.broken_rules() == ["its operands have exponents -3 and -5, and the kernel reads neither."]
+    assert node.broken_rules() == [
+        "its operands have exponents -3 and -5, and the kernel reads neither. Requantize one of them."
+    ]
     assert OneNode("Less", P4, DType.BOOL).feed(np.int8([1]), -3).feed(np.int8([1]), -3).broken_rules() == []
 
 

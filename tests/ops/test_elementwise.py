@@ -115,7 +115,8 @@ def test_exponents_are_never_read_by_sums_and_said_to_be_so() -> None:
     node = OneNode("Add", S3, DType.INT8, -4).feed(np.int8([100, -3]), -5).feed(np.int8([100, 1]), -3)
     assert node.run().tolist() == [127, -2]
     assert node.broken_rules() == [
-        "the exponents [-5, -3, -4] of its operands and output differ, and the kernel reads none of them."
+        "the exponents [-5, -3, -4] of its operands and output differ, and the kernel reads none of them. "
+        "Requantize those that differ."
     ]
     assert OneNode("Sub", S3, DType.INT8, -5).feed(np.int8([1]), -5).feed(np.int8([2]), -5).broken_rules() == []
 
@@ -123,7 +124,9 @@ def test_exponents_are_never_read_by_sums_and_said_to_be_so() -> None:
 def test_products_shift_right_only() -> None:
     node = OneNode("Mul", P4, DType.INT8, -11).feed(np.int8([1]), -5).feed(np.int8([2]), -5)
     assert node.run().tolist() == [4]
-    assert node.broken_rules() == ["it shifts right by -1 bits; only 0 … 31 are possible."]
+    assert node.broken_rules() == [
+        "it shifts right by -1 bits; only 0 … 31 are possible. Change its output's exponent."
+    ]
     assert OneNode("Mul", P4, DType.INT8, 22).feed(np.int8([1]), -5).feed(np.int8([2]), -5).broken_rules() != []
 
 

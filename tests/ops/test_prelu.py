@@ -87,16 +87,16 @@ def test_floats_and_computed_slopes_are_interpreted() -> None:
 @pytest.mark.parametrize("slope_shape", [(3, 1, 1), (1, 3, 1, 1)])
 @pytest.mark.parametrize("bits", [8, 16])
 def test_slopes_per_channel_are_lowered_as_the_runtime_reads_them(slope_shape: tuple[int, ...], bits: int) -> None:
-    slopes = np.float32([0.5, 0.25, -1]).reshape(slope_shape)
+    slopes = np.float32([0.5, 0.25, -0.75]).reshape(slope_shape)
     node = float_node("PRelu", [(1, 3, 2, 2), slopes], (1, 3, 2, 2))
     program = lowered(node, {"in0": -6, "y": -6, "in1": -6}, bits, S3)
     (only,) = program.nodes
     constant = program.constants[only.inputs[1]]
-    assert (constant.data.ravel().tolist(), constant.shape, constant.exponents) == ([32, 16, -64], (3, 1, 1), (-6,))
+    assert (constant.data.ravel().tolist(), constant.shape, constant.exponents) == ([32, 16, -48], (3, 1, 1), (-6,))
     x = np.arange(-48, 48, 8).reshape(1, 2, 2, 3).astype(np.int8 if bits == 8 else np.int16)
     assert program.inputs[0].shape == (1, 2, 2, 3)
     found = interpret(program, {"in0": x}, S3)["y"]
-    assert found.tolist() == np.where(x < 0, x * np.float32([0.5, 0.25, -1]), x).astype(int).tolist()
+    assert found.tolist() == np.where(x < 0, x * np.float32([0.5, 0.25, -0.75]), x).astype(int).tolist()
 
 
 def test_a_single_slope_is_a_table_in_int8_and_repeated_in_int16() -> None:

@@ -79,8 +79,8 @@ def test_there_and_back_is_the_identity(target: Target, bits: int, exponent: int
 def test_far_left_shifts_break_a_rule(before: int, after: int, left: int, broken: bool) -> None:
     x = np.zeros(3, INTEGER[before])
     rules = OneNode("RequantizeLinear", S3, dtype(after), -4 - left).feed(x, -4).broken_rules()
-    reason = f"it shifts left by {left} bits, more than the {left - 1} that work from int{before} to int{after}."
-    assert rules == ([reason] if broken else [])
+    reason = f"it shifts left by {left} bits, more than the {left - 1} that work from int{before} to int{after}. "
+    assert rules == ([f"{reason}Bring the two exponents closer."] if broken else [])
 
 
 def test_floats_shift_nowhere() -> None:

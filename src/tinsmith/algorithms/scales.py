@@ -25,7 +25,8 @@ from tinsmith.errors import QuantizationError
 from tinsmith.ops import operators
 from tinsmith.ops.floatnode import FloatNode, Network
 from tinsmith.ops.ports import Kind, Ports
-from tinsmith.quant.format import Format, Formats
+from tinsmith.quant.format import FARTHEST_EXPONENT, Format, Formats
+from tinsmith.quant.rounding import qrange
 from tinsmith.targets import Target
 
 HEADROOM = {8: 0, 16: 1}
@@ -126,7 +127,7 @@ class _Choice:
         for node, index, limit in self._limits():
             # What is far below zero may saturate: its exponential is zero either way.
             highest = (self.stats[name].maximum for name in self.groups.measured[index] if name in self.stats)
-            if max(highest, default=0.0) > np.ldexp(127.5, limit):
+            if max(highest, default=0.0) > np.ldexp(qrange(self.bits[node.name])[1] + 0.5, limit):
                 self._within(node, index, limit)
             self.exponents[index] = min(self.exponents[index], limit)
         self.exponents.update(self.groups.pinned)
@@ -141,7 +142,8 @@ class _Choice:
 
     def _best(self, seen: list[ValueStats], width: int) -> int:
         chosen = choose_exponent(seen, width, self.method, percentile=self.percentile)
-        return chosen + HEADROOM[width] if self.method == "mse" and any(v.largest > 0 for v in seen) else chosen
+        roomy = self.method == "mse" and any(v.largest > 0 for v in seen)
+        return max(chosen + HEADROOM[width] * roomy, -FARTHEST_EXPONENT)
 
     def _constant(self, values: NDArray[Any]) -> ValueStats:
         histograms = method_named(self.method).histograms
@@ -153,7 +155,8 @@ class _Choice:
             free = port.kind is Kind.ACTIVATION and index not in ports.tied
             if free and operand is not None and operand.const is not None:
                 width = port.bits or self.bits[node.name]
-                exponent = int(least_error(operand.const, None, width)[0]) if port.exponent is None else port.exponent
+                best = max(int(least_error(operand.const, None, width)[0]), -FARTHEST_EXPONENT)
+                exponent = best if port.exponent is None else port.exponent
                 self.uses[node.name, index] = Format(width, (exponent,))
 
     def settle(self) -> None:
@@ -175,10 +178,12 @@ class _Choice:
     def _within(self, node: FloatNode, index: int, limit: int) -> None:
         """Refuse an exponent beyond what a node's kernel can take."""
         if self.exponents[index] > limit:
+            bits, wide = self.bits[node.name], self.ports[node.name].largest_wide_exponent
+            lower = "Subtract its largest element in front (ReduceMax, Sub) and add it behind."
             raise QuantizationError(
-                f"its input needs exponent {self.exponents[index]}, and the int8 kernel overflows beyond {limit}.",
+                f"its input needs exponent {self.exponents[index]}, and the int{bits} kernel overflows beyond {limit}.",
                 subject=node.subject,
-                hint="Run it in int16.",
+                hint="Run it in int16." if wide is None else lower,
             )
 
     def _product(self, linear: _Linear) -> None:
@@ -237,11 +242,12 @@ class _Choice:
             self.raised = True
 
     def _limits(self) -> list[tuple[FloatNode, int, int]]:
-        """Int8 nodes whose kernel overflows beyond an input exponent, with the input's group and that exponent."""
+        """Nodes whose kernel overflows beyond an input exponent, with the input's group and that exponent."""
         found = []
         for node in self.network.nodes:
-            limit = self.ports[node.name].largest_input_exponent
-            if limit is not None and self.bits[node.name] == 8 and node.input(0).name in self.groups.of:
+            ports = self.ports[node.name]
+            limit = {8: ports.largest_input_exponent, 16: ports.largest_wide_exponent}.get(self.bits[node.name])
+            if limit is not None and node.input(0).name in self.groups.of:
                 found.append((node, self.groups.of[node.input(0).name], limit))
         return found
 

@@ -14,6 +14,7 @@ import numpy as np
 import onnx_ir as ir
 
 from tinsmith.errors import DataError, ModelError
+from tinsmith.graph.execute import DISABLED
 from tinsmith.quant.rounding import FloatArray
 
 _FLOATS: Mapping[str, Any] = {
@@ -173,7 +174,9 @@ def _start(model: ir.Model, threads: int, stack: ExitStack) -> Any:
         source = str(folder / "model.onnx")
         ir.save(model, source, external_data="weights.bin")
     try:
-        return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(
+            source, options, providers=["CPUExecutionProvider"], disabled_optimizers=DISABLED
+        )
     except Exception as error:  # ONNX Runtime's exceptions share no base but this one
         raise ModelError(
             f"ONNX Runtime cannot load the model: {error}.", subject=model.graph.name or "model"

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import onnx_ir as ir
 
-from tinsmith.graph import passes, provenance
+from tinsmith.graph import passes, provenance, ranges
 from tinsmith.graph.float32 import to_float32
+from tinsmith.graph.fold import fold_with_runtime
 from tinsmith.graph.freeze import freeze
 from tinsmith.graph.head import AUTO, suggest_outputs
 from tinsmith.graph.opset import to_opset
@@ -59,7 +60,13 @@ def canonicalize(
     check_outputs(result.graph)
     name_nodes(result.graph)
     provenance.recall(result.graph, known)
+    quantized = result.clone() if ranges.ranges_of(result) else None
     passes.run(result.graph)
+    while fold_with_runtime(result):
+        # What a rewrite put between constants: the Transpose of keys that are constants, for one.
+        passes.run(result.graph)
+    if quantized is not None:
+        ranges.check(quantized, result)
     provenance.recall(result.graph, known)
     check_outputs(result.graph)
     refuse_empty(result.graph)

@@ -111,7 +111,9 @@ def _moving(picture: Callable[[ir.Node, Array], Array | None]) -> Callable[[ir.N
     def step(node: ir.Node, part: Part) -> Part | None:
         source = _first(node)
         places = picture(node, np.arange(size(source)).reshape(shape_of(source)))
-        return None if places is None else Part(source, places.reshape(-1)[part.at])
+        if places is None or places.shape != shape_of(part.value):
+            return None
+        return Part(source, places.reshape(-1)[part.at])
 
     return step
 
@@ -134,8 +136,11 @@ def _sliced(node: ir.Node, places: Array) -> Array | None:
 
 
 def _gathered(node: ir.Node, places: Array) -> Array | None:
-    indices = constant(input_of(node, 1))
-    return None if indices is None else np.take(places, indices, axis=get_int(node, "axis", 0))
+    indices, axis = constant(input_of(node, 1)), get_int(node, "axis", 0)
+    length = places.shape[axis]
+    if indices is None or not indices.size or not -length <= indices.min() <= indices.max() < length:
+        return None
+    return np.take(places, indices, axis=axis)
 
 
 def _expanded(node: ir.Node, places: Array) -> Array | None:
@@ -148,6 +153,8 @@ def _turned(node: ir.Node, places: Array) -> Array | None:
     if lengths is None or axes not in ((0, 1), (1, 0)):
         return None
     places = np.moveaxis(places, axes, (0, 1)).copy()
+    if len(lengths) != len(places):
+        return None
     for row, length in zip(places, lengths, strict=True):
         row[:length] = row[:length][::-1].copy()
     return np.moveaxis(places, (0, 1), axes)

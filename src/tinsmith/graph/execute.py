@@ -19,8 +19,10 @@ from tinsmith.graph.prepare import name_nodes
 
 Array = NDArray[Any]
 _EMBED_BYTES = 1024
-# It moves a Pad as wide as the window into a pool, and then rejects the pool for that.
-_DISABLED = ["Pad_Fusion"]
+# The first moves a Pad as wide as the window into a pool, and then rejects the pool for that. The second puts a
+# Transpose into the Gemm before it even if the Gemm's own result is wanted as well, and then misses that.
+DISABLED = ["Pad_Fusion", "GemmTransposeFusion"]
+"""Optimizations of ONNX Runtime that are wrong."""
 
 
 class Runner:
@@ -51,7 +53,7 @@ class Runner:
                 proto.SerializeToString(),
                 options,
                 providers=["CPUExecutionProvider"],
-                disabled_optimizers=_DISABLED,
+                disabled_optimizers=DISABLED,
             )
         except Exception as error:  # ONNX Runtime raises classes of its own, several per cause
             subject = model.graph.name or ""
@@ -78,7 +80,7 @@ class Runner:
         return dict(zip(self.outputs, results, strict=True))
 
 
-def reason(error: Exception) -> str:
+def reason(error: BaseException) -> str:
     """The sentence that matters in a message of ONNX or ONNX Runtime."""
     text = str(error).replace("[ONNXRuntimeError] : ", "").strip()
     lines = [line.strip() for line in text.splitlines() if line.strip()]

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from math import prod
 
+import numpy as np
 import onnx_ir as ir
 import onnx_ir.passes.common as common
 
 from tinsmith.errors import ModelError
-from tinsmith.graph.edit import add_constant, discard, forget_names, is_constant, known_shape, operands
+from tinsmith.graph.edit import (
+    Array,
+    add_constant,
+    constant,
+    discard,
+    forget_names,
+    graph_of,
+    is_constant,
+    known_shape,
+    operands,
+)
 from tinsmith.graph.execute import Runner
-from tinsmith.graph.opset import OPSET
+from tinsmith.graph.opset import IR_VERSION, OPSET
 from tinsmith.graph.prepare import name_absent_outputs
 from tinsmith.graph.quiet import captured
 
 # Results of folding larger than this stay computed, unless they are no larger than what they come from.
 _LARGEST_FOLD = 64 << 20
+# Nodes looked at to find a single number.
+_LARGEST_CHAIN = 2000
 
 
 def fold(model: ir.Model) -> None:
@@ -40,10 +53,15 @@ def fold(model: ir.Model) -> None:
 
 def _worth_folding(node: ir.Node) -> bool:
     """Yes to small results; the rest is left to `fold_with_runtime`, which knows sizes before it computes."""
-    if size_of(node.outputs[0]) > _LARGEST_FOLD // 4:
+    if size_of(node.outputs[0]) > _LARGEST_FOLD // 4 or _carries_graph(node):
         return False
     sizes = [value.const_value.size for value in operands(node) if value.const_value is not None]
     return len(node.outputs) == 1 and max(sizes, default=0) <= 1 << 16 and node.op_type != "ConstantOfShape"
+
+
+def _carries_graph(node: ir.Node) -> bool:
+    """Whether a node runs a graph of its own: it may never end."""
+    return any(attribute.type == ir.AttributeType.GRAPH for attribute in node.attributes.values())
 
 
 def size_of(value: ir.Value) -> int:
@@ -60,20 +78,21 @@ def fold_with_runtime(model: ir.Model) -> bool:
     constant: dict[ir.Node, None] = {}
     for node in graph:
         known = all(is_constant(value) or value.producer() in constant for value in operands(node))
-        carries_graph = any(attribute.type == ir.AttributeType.GRAPH for attribute in node.attributes.values())
-        if known and not carries_graph and not node.op_type.startswith(("Random", "Multinomial", "Bernoulli")):
+        if known and not _carries_graph(node) and not node.op_type.startswith(("Random", "Multinomial", "Bernoulli")):
             constant[node] = None
     wanted = [value for node in constant for value in node.outputs if _leaves(value, constant)]
     if not wanted:
         return False
     part = _extract(constant, wanted)
     try:
-        results = Runner(ir.Model(part, ir_version=model.ir_version))({})
+        results: Mapping[str, object] = Runner(ir.Model(part, ir_version=model.ir_version))({})
     except ModelError:
         return False
     sources = sum(value.const_value.nbytes for value in part.initializers.values() if value.const_value is not None)
     for value in wanted:
         array = results[value.name or ""]
+        if not isinstance(array, np.ndarray):  # a sequence of tensors
+            continue
         if array.nbytes <= max(_LARGEST_FOLD, sources) and not value.is_graph_output():
             name, value.name = value.name or "", None
             forget_names(graph)
@@ -81,6 +100,31 @@ def fold_with_runtime(model: ir.Model) -> bool:
     for node in reversed(tuple(constant)):
         discard(node)
     return True
+
+
+def evaluate(value: ir.Value) -> Array | None:
+    """The elements of a value that depends on constants only, None of any other."""
+    if is_constant(value):
+        return constant(value)
+    found: set[ir.Node] = set()
+    pending = [value]
+    while pending:
+        one = pending.pop()
+        node = one.producer()
+        if is_constant(one) or node in found:
+            continue
+        if node is None or len(found) > _LARGEST_CHAIN:
+            return None
+        found.add(node)
+        pending += operands(node)
+    last = value.producer()
+    assert last is not None
+    order = [node for node in graph_of(last) if node in found]
+    try:
+        part = _extract(order, [value])
+        return Runner(ir.Model(part, ir_version=IR_VERSION))({})[value.name or ""]
+    except ModelError:
+        return None
 
 
 def _leaves(value: ir.Value, nodes: dict[ir.Node, None]) -> bool:

@@ -99,6 +99,17 @@ def computed(node: ir.Node) -> list[ir.Value]:
     return [value for value in dict.fromkeys(operands(node)) if not is_constant(value)]
 
 
+class Places(dict[ir.Node, int]):
+    """Every node's place in its graph; read anew when it is asked for a node that was not there before.
+
+    Nodes that come and go leave the order of the others as it is.
+    """
+
+    def __missing__(self, node: ir.Node) -> int:
+        self.update((other, place) for place, other in enumerate(graph_of(node)))
+        return self[node]
+
+
 def between(source: ir.Value, output: ir.Value, order: Mapping[ir.Node, int]) -> Formula | None:
     """The formula of one value in another; None where something else goes in, or nodes that are no arithmetic.
 
@@ -144,8 +155,7 @@ def of_one_variable(node: ir.Node) -> bool:
     """Whether a node is, element by element, a function of one tensor and of numbers, and can become a table."""
     if not _is_element(node):
         return False
-    order = {other: place for place, other in enumerate(graph_of(node))}
-    frontier = set(computed(node))
+    order, frontier = Places(), set(computed(node))
     for _ in range(_DEEPEST):
         if len(frontier) == 1 and is_float(next(iter(frontier))):
             return True

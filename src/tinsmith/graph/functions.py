@@ -5,24 +5,29 @@ numbers and a single tensor: computed node by node, every step would be rounded 
 large range lose most of them. One table rounds once.
 
 Matched: element-wise nodes (`tinsmith.ops.pointwise`) whose constants have one element each, between a value all of
-them depend on and a value that is the only one others read. They are merged where the runtime lacks one of them, or
-where there are at least three: two that it has are left to it. An activation that the chip computes inside the node
-before it (Conv and Relu) stays there. The nodes stay in the ONNX model; only the operators' view has one.
+them depend on and a value that is the only one others read. They are merged where the runtime lacks one of them, where
+there are at least three, or where the last of two would make the rounding of the first much larger (Log of Sigmoid). An
+activation that the chip computes inside the node before it (Conv and Relu) stays there. The nodes stay in the ONNX
+model; only the operators' view has one.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from tinsmith.ops import operators
 from tinsmith.ops.floatnode import FloatNode, Network, Operand, readers
 from tinsmith.ops.functions import FUNCTION, OPERATORS
-from tinsmith.ops.pointwise import functions
+from tinsmith.ops.pointwise import STEEP, functions
 from tinsmith.ops.steps import activations_after_linear
+from tinsmith.targets import Target
 
 MANY = 3
 """So many nodes become one even if the runtime has them all."""
+WORTH_A_TABLE = 2048
+"""Elements from which a table of 128 KiB is worth the time it saves."""
 _DEEPEST = 40
 
 
@@ -41,6 +46,41 @@ def with_functions(network: Network) -> Network:
     return Network(tuple(reversed(nodes)), network.inputs, network.outputs, network.name)
 
 
+def small_tables(network: Network, bits: Mapping[str, int], target: Target) -> frozenset[str]:
+    """The functions that are better computed node by node: an int16 table is large, and the runtime can do without.
+
+    Args:
+        network: With functions merged.
+        bits: Width of each node by name.
+        target: The chip.
+
+    Returns:
+        Names of nodes.
+    """
+    return frozenset(
+        node.name
+        for node in network.nodes
+        if node.body
+        and bits.get(node.name) == 16
+        and math.prod(node.outputs[0].shape) < WORTH_A_TABLE
+        and all(_has(part, target) for part in node.body)
+    )
+
+
+def _has(node: FloatNode, target: Target) -> bool:
+    """Whether the runtime has a node in int16."""
+    operator = operators().get(node.op_type)
+    if operator is None or operator in OPERATORS or "int16" not in operator.types:
+        return False
+    return operator.since <= target.esp_dl and all(limit.check(node, target) for limit in operator.constraints)
+
+
+def without_functions(network: Network, names: Set[str]) -> Network:
+    """The network with the functions of those names node by node again."""
+    nodes = tuple(part for node in network.nodes for part in (node.body if node.name in names else (node,)))
+    return Network(nodes, network.inputs, network.outputs, network.name)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Body:
     source: Operand
@@ -56,6 +96,7 @@ class _Functions:
         self.network = network
         self.readers: Mapping[str, Sequence[FloatNode]] = readers(network)
         self.kept = {operand.name for operand in network.outputs}
+        self.places = {node.name: place for place, node in enumerate(network.nodes)}
         self.producers = {output.name: node for node in network.nodes for output in node.outputs}
         self.operands = {operand.name: operand for operand in network.inputs}
         self.operands.update((output.name, output) for node in network.nodes for output in node.outputs)
@@ -124,7 +165,7 @@ class _Functions:
                 if name != source and self.producers[name].name not in found:
                     found.add(self.producers[name].name)
                     pending.append(self.producers[name])
-        return tuple(node for node in self.network.nodes if node.name in found)
+        return tuple(self.network.nodes[place] for place in sorted(self.places[name] for name in found))
 
     def _closed(self, nodes: tuple[FloatNode, ...]) -> bool:
         """Whether nobody else reads what is computed on the way."""
@@ -156,4 +197,5 @@ def _worthwhile(nodes: tuple[FloatNode, ...]) -> bool:
     tables = {operator.name for operator in OPERATORS}
     kinds = {node.op_type for node in nodes}
     unknown, lacking = bool(kinds - operators().keys()), bool(kinds & tables)
-    return unknown or (lacking and len(nodes) > 1) or len(nodes) >= MANY
+    steep = nodes[-1].op_type in STEEP
+    return unknown or (len(nodes) > 1 and (lacking or steep)) or len(nodes) >= MANY

@@ -16,6 +16,8 @@ OPSET = 24
 """The version all later stages speak: the newest with Swish that ONNX Runtime runs."""
 IR_VERSION = 10
 """Version of the file format: any that ONNX Runtime reads, nothing here needs a newer one."""
+_BATCHED_SCANS = 8
+"""The only version in which Scan has a batch dimension."""
 
 
 def to_opset(model: ir.Model) -> ir.Model:
@@ -34,6 +36,13 @@ def to_opset(model: ir.Model) -> ir.Model:
     if version is None:
         raise ModelError("the file does not say which ONNX opset it uses.", subject=model.graph.name or "")
     model.opset_imports[""] = version
+    newest = onnx.defs.onnx_opset_version()
+    if not 1 <= version <= newest:
+        raise ModelError(
+            f"the model uses ONNX opset {version}; 1 to {newest} are known here.",
+            subject=model.graph.name or "",
+            hint=f"Export it with opset {OPSET}, or install a newer onnx package.",
+        )
     _drop_training(model.graph, version)
     if version > OPSET:
         _relabel(model, version)
@@ -48,6 +57,8 @@ def to_opset(model: ir.Model) -> ir.Model:
 def _convert(model: ir.Model, version: int) -> None:
     from onnxscript import version_converter
 
+    if version == _BATCHED_SCANS:
+        _refuse_scans(model.graph)
     with captured() as messages:
         # Some conversions depend on shapes (Softmax before 13).
         common.ShapeInferencePass(check_type=False, strict_mode=False)(model)
@@ -70,6 +81,17 @@ def _convert(model: ir.Model, version: int) -> None:
         raise ModelError(f"the conversion from ONNX opset {version} lost inputs or outputs.")
     if version < 11:
         _restore_resizes(model.graph, resizes)
+
+
+def _refuse_scans(graph: ir.Graph) -> None:
+    """The converter takes a Scan with a batch for one without."""
+    for node in graph.all_nodes():
+        if node.op_type == "Scan":
+            raise ModelError(
+                f"Scan of ONNX opset {_BATCHED_SCANS} runs over a batch of sequences.",
+                subject=repr(node.name),
+                hint=f"Export the model with opset {_BATCHED_SCANS + 1} or newer.",
+            )
 
 
 def _restore_resizes(graph: ir.Graph, old: Sequence[tuple[str | None, str | None]]) -> None:

@@ -40,7 +40,11 @@ def prepare(source: ir.Model, outputs: Sequence[str] | None) -> ir.Model:
         value.const_value = None if value.const_value is None else _own(value.const_value)
     # Node names by their place in the user's graph: they must not change when a rewrite changes.
     name_nodes(graph)
-    common.InlinePass()(model)
+    try:
+        common.InlinePass()(model)
+    except Exception as error:  # the library raises whatever it trips over; RecursionError, too
+        cause = error.__cause__ or error
+        raise ModelError(f"its functions cannot be inlined: {cause}.", subject=graph.name or "") from error
     common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
     common.RemoveInitializersFromInputsPass()(model)
     if outputs is not None:
@@ -162,10 +166,13 @@ def _refuse_training(nodes: Sequence[ir.Node]) -> None:
 def _refuse_other_domains(graph: ir.Graph) -> None:
     for node in graph.all_nodes():
         if node.domain not in ("", "ai.onnx"):
+            fused = node.domain.startswith("com.microsoft")
             raise UnsupportedError(
                 f"{node.op_type} of the operator set {node.domain!r} is not part of ONNX.",
                 subject=repr(node.name),
-                hint="Export the model with standard operators, or cut the graph before this node.",
+                hint="Give the model as it was before ONNX Runtime optimized it."
+                if fused
+                else "Export the model with standard operators, or cut the graph before this node (--outputs).",
             )
 
 

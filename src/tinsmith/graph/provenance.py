@@ -49,7 +49,7 @@ class Origin:
         op_type: Its operator in the user's graph.
         kind: ``kept``; ``rewritten`` as other nodes; ``absorbed`` by nodes that stand for other nodes of the user's as
             well; a ``constant`` of the model; or ``removed``, since the results are the same without it.
-        into: Names of the canonical nodes that do its work, in order; itself where it is kept.
+        into: Names of the canonical nodes that do its work, in order; one, mostly of its own name, where it is kept.
     """
 
     node: str
@@ -194,9 +194,9 @@ def _origin(user: UserNode, holders: Sequence[ir.Node], names: set[str]) -> Orig
     into = tuple(holder.name or "" for holder in holders)
     if not holders:
         return Origin(user.name, user.op_type, "constant" if user.fixed else "removed")
-    own = [holder for holder in holders if holder.name == user.name]
-    if any(holder.op_type == user.op_type for holder in own) and len(holders) == 1:
+    own = user.name in into or any(name not in names for name in into)
+    if own and len(holders) == 1 and holders[0].op_type == user.op_type:
         return Origin(user.name, user.op_type, "kept", into)
-    if own or any(name not in names for name in into):
+    if own:
         return Origin(user.name, user.op_type, "rewritten", into)
     return Origin(user.name, user.op_type, "absorbed", into)

@@ -7,11 +7,15 @@ import onnx_ir as ir
 import onnx_ir.passes.common as common
 
 from tinsmith.errors import ModelError, UnsupportedError
-from tinsmith.graph.edit import Array, is_constant, known_shape, shape_of
+from tinsmith.graph.control import unroll
+from tinsmith.graph.dequantize import dequantize
+from tinsmith.graph.edit import Array, forget_names, is_constant, known_shape, shape_of
 from tinsmith.graph.execute import Runner
 from tinsmith.graph.fold import fold, fold_with_runtime, size_of
 from tinsmith.graph.freeze import forget_shapes
+from tinsmith.graph.prepare import refuse_subgraphs
 from tinsmith.graph.quiet import captured
+from tinsmith.graph.sequences import resolve
 
 _ROUNDS = 8
 _LARGEST = 1 << 28
@@ -29,6 +33,8 @@ _SHAPING = {
 def settle(model: ir.Model) -> None:
     """Folds constants and finds every shape, by inference first, by running the model where that fails.
 
+    Loops and sequences whose length turns out to be known are written out on the way.
+
     Args:
         model: The model at opset 24 with static input shapes; changed in place.
 
@@ -41,15 +47,20 @@ def settle(model: ir.Model) -> None:
     fold_with_runtime(model)
     # ONNX infers wrong shapes, not none, where axes are not constant yet: nothing may be built on those.
     forget_shapes(model.graph)
-    for _ in range(_ROUNDS):
+    rounds = 0
+    while rounds < _ROUNDS:
         fold(model)
         infer(model)
         _refuse_huge(model.graph)
         if fold_with_runtime(model):
             infer(model)
+        if _write_out(model):
+            continue
+        rounds += 1
         unknown = [value for node in model.graph for value in node.outputs if _is_unknown(value)]
         if not unknown:
             break
+        refuse_subgraphs(model.graph)  # one may never end
         # Shapes found by running make Shape nodes constant, and those make further shapes known.
         _measure(model, unknown)
         if not any(node.op_type in ("Shape", "Size") for node in model.graph):
@@ -57,8 +68,18 @@ def settle(model: ir.Model) -> None:
     _refuse_computed(model.graph)
 
 
+def _write_out(model: ir.Model) -> bool:
+    """Writes out loops and sequences; tells whether there were any. Each is gone afterwards: this ends."""
+    forget_names(model.graph)
+    found = [unroll(model.graph), resolve(model.graph)]
+    if any(found):
+        dequantize(model)
+        forget_shapes(model.graph)
+    return any(found)
+
+
 def _is_unknown(value: ir.Value) -> bool:
-    return known_shape(value) is None or value.dtype is None
+    return known_shape(value) is None or value.dtype is None or not isinstance(value.type, ir.TensorType)
 
 
 def infer(model: ir.Model) -> None:
@@ -93,6 +114,9 @@ def _measure(model: ir.Model, unknown: list[ir.Value]) -> None:
     for value in graph.inputs:
         if value.dtype is None:
             raise ModelError("the type of the input is not in the file.", subject=repr(value.name))
+    for value in unknown:
+        if value.type is not None and not isinstance(value.type, ir.TensorType):
+            raise _no_tensor(value)
     try:
         runner = Runner(model, [value.name or "" for value in unknown])
         zeros, others = (runner(_numbers(graph, some)) for some in (False, True))
@@ -106,7 +130,7 @@ def _measure(model: ir.Model, unknown: list[ir.Value]) -> None:
     for value in unknown:
         array = zeros[value.name or ""]
         if not isinstance(array, np.ndarray):
-            raise UnsupportedError("the value is not a tensor.", subject=repr(value.name))
+            raise _no_tensor(value)
         if array.shape != others[value.name or ""].shape:
             raise _depends(value)
         value.shape = ir.Shape(array.shape)
@@ -123,6 +147,15 @@ def _numbers(graph: ir.Graph, some: bool) -> dict[str, Array]:
         numbers = np.sin(count) if np.issubdtype(dtype, np.floating) else count % 2
         feeds[value.name or ""] = numbers.reshape(shape).astype(dtype)
     return feeds
+
+
+def _no_tensor(value: ir.Value) -> UnsupportedError:
+    node = value.producer()
+    return UnsupportedError(
+        f"{value.name!r} is not a tensor.",
+        subject=f"{node.op_type} {node.name!r}" if node is not None else "",
+        hint="Sequences and optional values are resolved where constants decide them; cut the graph before this node.",
+    )
 
 
 def _depends(value: ir.Value) -> UnsupportedError:

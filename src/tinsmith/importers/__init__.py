@@ -9,20 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinsmith.errors import ModelError
+from tinsmith.importers.recognize import SUFFIXES
 
 if TYPE_CHECKING:
     import onnx
     import onnx_ir as ir
 
-# Formats people come with: what they are, and how they become ONNX.
-_OTHERS = {
-    ".pt2": ("a PyTorch exported program", "torch.onnx.export(program, f='model.onnx', dynamo=True)"),
-    ".pt": ("a PyTorch file", "torch.onnx.export(model, inputs, 'model.onnx', dynamo=True)"),
-    ".pth": ("a PyTorch file", "torch.onnx.export(model, inputs, 'model.onnx', dynamo=True)"),
-    ".keras": ("a Keras model", "model.export('model.onnx', format='onnx')"),
-    ".h5": ("a Keras model", "model.export('model.onnx', format='onnx')"),
-    ".tflite": ("a TensorFlow Lite model", "python -m tf2onnx.convert --tflite model.tflite --output model.onnx"),
-}
 _FRAMEWORKS = {
     "torch": "torch.onnx.export(model, inputs, 'model.onnx', dynamo=True)",
     "keras": "model.export('model.onnx', format='onnx')",
@@ -55,9 +47,9 @@ def load(source: str | Path | bytes | onnx.ModelProto | ir.Model) -> ir.Model:
 def _refuse_path(path: Path) -> None:
     """Raises for files of other formats."""
     suffix = path.suffix.lower()
-    if suffix in _OTHERS:
-        kind, way_out = _OTHERS[suffix]
-        raise ModelError(f"{kind} is not supported yet.", subject=str(path), hint=f"Export it to ONNX: {way_out}.")
+    found = SUFFIXES.get(suffix)
+    if found is not None:
+        raise ModelError(f"{found.kind} is not supported yet.", subject=str(path), hint=found.way_out)
     if path.is_dir() and (path / "saved_model.pb").exists():
         raise ModelError(
             "a TensorFlow saved model is not supported yet.",

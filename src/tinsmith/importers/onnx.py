@@ -17,8 +17,10 @@ import onnx_ir.passes.common as common
 
 from tinsmith.errors import ModelError
 from tinsmith.graph.quiet import captured
+from tinsmith.importers.recognize import recognize
 
 _SMALL = 1 << 16
+_TEXTS = (".onnxtxt", ".onnxtext", ".textproto", ".pbtxt", ".prototxt", ".txtpb", ".json", ".onnxjson")
 _REEXPORT = "Export it again, and see what `onnx.checker.check_model` says about it."
 
 
@@ -50,7 +52,7 @@ def _parse_file(path: Path) -> onnx.ModelProto:
         raise ModelError("the file does not exist.", subject=str(path))
     if not path.is_file():
         raise ModelError("this is not a file.", subject=str(path))
-    if path.suffix.lower() in (".onnxtxt", ".textproto", ".json"):
+    if path.suffix.lower() in _TEXTS:
         try:
             with warnings.catch_warnings(action="ignore"):  # of a format that is still experimental
                 return onnx.load(str(path), load_external_data=False)
@@ -70,15 +72,21 @@ def _parse(data: bytes, subject: str) -> onnx.ModelProto:
     try:
         proto.ParseFromString(data)
     except Exception as error:  # the parser of protobuf has classes of its own
-        raise _not_onnx(subject) from error
+        raise _not_onnx(subject, data) from error
+    # Some other files happen to be valid, and empty.
+    if not proto.HasField("graph"):
+        raise _not_onnx(subject, data)
     return proto
 
 
-def _not_onnx(subject: str) -> ModelError:
+def _not_onnx(subject: str, data: bytes = b"") -> ModelError:
+    found = recognize(data)
+    if found is not None:
+        return ModelError(f"this is {found.kind}, not an ONNX model.", subject=subject, hint=found.way_out)
     return ModelError(
         "this is not an ONNX model, or it is cut off.",
         subject=subject,
-        hint="Check that the download or export is complete (Git LFS leaves small text files in the place of models).",
+        hint="Check that the download or export is complete.",
     )
 
 
@@ -91,7 +99,7 @@ def _from_proto(proto: onnx.ModelProto, subject: str, folder: Path | None) -> ir
         with captured():
             model = ir.from_proto(proto)
     except Exception as error:  # the library raises whatever it trips over
-        raise ModelError(f"the model is invalid: {_sentence(error)}", subject=subject, hint=_REEXPORT) from error
+        raise ModelError(f"the model is invalid: {_innermost(error)}", subject=subject, hint=_REEXPORT) from error
     try:
         # The order of nodes in the file does not matter to us.
         common.TopologicalSortPass()(model)
@@ -131,6 +139,12 @@ def _find_external_data(model: ir.Model, subject: str, folder: Path | None) -> N
         if os.path.isabs(location) or location.startswith(".."):
             raise ModelError(
                 f"the data of {name!r} is outside the model's folder ({tensor.location}).", subject=subject
+            )
+        if tensor.length is not None and tensor.length != tensor.nbytes:
+            raise ModelError(
+                f"the data of {name!r} take {tensor.nbytes:,} bytes by their shape, {tensor.length:,} by their entry.",
+                subject=subject,
+                hint=_REEXPORT,
             )
         try:
             tensor.numpy()

@@ -12,7 +12,7 @@ _SHAPES = "Give the shapes as constants: what they depend on is known at run tim
 _INDICES = "Give the indices as constants: what they depend on is known at run time only."
 _INTEGERS = "The chips compute with quantized real numbers: work on whole ones before or after the model."
 _CONDITION = "Give the condition as a constant, or compare numbers inside the model."
-_BATCH = "Export the model with a batch of 1: its normalization is rewritten for one sample at a time."
+_PARAMETERS = "Give its scale and bias, one number per channel."
 _FREQUENCIES = "Compute frequencies on the processor (ESP-DSP has transforms), and feed the model the result."
 _RANDOM = "Export the model for inference, or make the random numbers an input."
 _NUMBERS = "Quantized values are always numbers: remove the check."
@@ -21,14 +21,14 @@ _WAYS_OUT: Mapping[str, str] = {
     **dict.fromkeys(("ArgMax", "ArgMin", "Hardmax", "TopK", "NonMaxSuppression", "NonZero", "Unique"), _PICKS),
     **dict.fromkeys(("GatherElements", "GatherND", "OneHot", "ScatterElements", "Trilu"), _INDICES),
     **dict.fromkeys(("Expand", "Tile", "ConstantOfShape", "Range"), _SHAPES),
-    **dict.fromkeys(("BitShift", "BitwiseAnd", "BitwiseNot", "BitwiseOr", "BitwiseXor"), _INTEGERS),
+    **dict.fromkeys(("BitShift", "BitwiseAnd", "BitwiseNot", "BitwiseOr", "BitwiseXor", "Max", "Min"), _INTEGERS),
     **dict.fromkeys(("And", "Not", "Or", "Where", "Xor"), _CONDITION),
     **dict.fromkeys(("IsInf", "IsNaN"), _NUMBERS),
     **dict.fromkeys(("DFT", "STFT", "MelWeightMatrix"), _FREQUENCIES),
     **dict.fromkeys(
         ("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"), _RANDOM
     ),
-    **dict.fromkeys(("GroupNormalization", "InstanceNormalization"), _BATCH),
+    **dict.fromkeys(("BatchNormalization", "GroupNormalization", "InstanceNormalization"), _PARAMETERS),
     "Cast": "Keep values in float32 in the model; the chip's integers are chosen here.",
     "CumSum": "Up to 512 steps along a constant axis become a MatMul: shorten the axis, or sum on the processor.",
     "MaxUnpool": "The places of maxima are not kept: upsample with a Resize or a ConvTranspose.",

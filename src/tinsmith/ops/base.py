@@ -99,6 +99,7 @@ class Operator:
         fuses_relu: Whether a following Relu with no other consumer becomes part of this node.
         importable: Whether float networks may contain it (False: exists only in files).
         passive: Whether a float network's node takes its width from its producer (data movers).
+        wraps: Whether its kernels keep integers that depend on the data in a type that wraps, and note how many did.
         permutes: The order of dimensions, as ONNX's `perm`, of an operator that does nothing but change it. Lowering
             takes such nodes into account instead of lowering them.
         function: Of an operator on single elements: the function of real numbers that the float node means, in float64
@@ -122,6 +123,7 @@ class Operator:
     fuses_relu: bool = False
     importable: bool = True
     passive: bool = False
+    wraps: bool = False
     permutes: Callable[[FloatNode], Perm] | None = None
     function: Callable[..., Array] | None = None
     passage: Callable[[FloatNode], Passage | Weighted] = stops

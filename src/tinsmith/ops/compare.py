@@ -50,7 +50,7 @@ def equal_exponents(call: Call) -> str | None:
     first, second = call.arg(0).exponent, call.arg(1).exponent
     if first == second:
         return None
-    return f"its operands have exponents {first} and {second}, and the kernel reads neither."
+    return f"its operands have exponents {first} and {second}, and the kernel reads neither. Requantize one of them."
 
 
 def lower_compare(call: Lowering) -> None:

@@ -120,6 +120,13 @@ def float_remainder(node: FloatNode, target: Target) -> bool:
     return node.integer("fmod", 0) == 1
 
 
+def sign_of_the_dividend(call: Call) -> str | None:
+    """The runtime does not read `fmod`."""
+    if call.attr("fmod", 0) == 1:
+        return None
+    return "the runtime takes the remainder with the sign of the dividend, whatever fmod says: export it with fmod=1."
+
+
 OPERATORS = tuple(
     Operator(
         name,
@@ -130,13 +137,13 @@ OPERATORS = tuple(
         ports=free_operands,
         layout=elementwise,
         constraints=(few_dimensions, *limits),
-        rules=(merged_dimensions_rule,),
+        rules=(merged_dimensions_rule, *rules),
         cost=element_cost,
         passage=passage,
     )
-    for name, compute, emit, since, limits, passage in (
-        ("Div", div, emit_div, OLDEST, (), lambda node: Passage.QUOTIENT),
-        ("Mod", mod, emit_mod, Version(3, 3, 0), (float_remainder,), stops),
-        ("Pow", pow_, emit_pow, Version(3, 2, 4), (), stops),
+    for name, compute, emit, since, limits, rules, passage in (
+        ("Div", div, emit_div, OLDEST, (), (), lambda node: Passage.QUOTIENT),
+        ("Mod", mod, emit_mod, Version(3, 3, 0), (float_remainder,), (sign_of_the_dividend,), stops),
+        ("Pow", pow_, emit_pow, Version(3, 2, 4), (), (), stops),
     )
 )

@@ -115,7 +115,10 @@ def equal_exponents(call: Call) -> str | None:
     exponents = [call.arg(0).exponent, call.arg(1).exponent, call.out.exponent]
     if call.is_float or len(set(exponents)) == 1:
         return None
-    return f"the exponents {exponents} of its operands and output differ, and the kernel reads none of them."
+    return (
+        f"the exponents {exponents} of its operands and output differ, and the kernel reads none of them. "
+        "Requantize those that differ."
+    )
 
 
 def right_shift(call: Call) -> str | None:
@@ -123,7 +126,9 @@ def right_shift(call: Call) -> str | None:
     shift = mul_shift(call)
     if call.is_float or 0 <= shift <= call.target.max_shift:
         return None
-    return f"it shifts right by {shift} bits; only 0 … {call.target.max_shift} are possible."
+    return (
+        f"it shifts right by {shift} bits; only 0 … {call.target.max_shift} are possible. Change its output's exponent."
+    )
 
 
 def _binary(

@@ -170,6 +170,15 @@ def _scatter_product(node: FloatNode, target: Target) -> bool:
     return node.text("reduction", "none") != "mul"
 
 
+def _scatter_inside(node: FloatNode, target: Target) -> bool:
+    """An index is outside the tensor it writes to. Correct the indices."""
+    indices = node.const(1)
+    if indices is None or not indices.size or not indices.ndim:
+        return True
+    lengths = np.array(node.input(0).shape[: indices.shape[-1]], dtype=np.int64)
+    return bool(((-lengths <= indices) & (indices < lengths)).all())
+
+
 OPERATORS = (
     Operator(
         "Gather",
@@ -189,7 +198,7 @@ OPERATORS = (
         since=Version(3, 2, 4),
         ports=_scatter_ports,
         lower=_lower_scatter,
-        constraints=(constraint(_scatter_product), constraint(_wide_indices)),
+        constraints=(constraint(_scatter_product), constraint(_scatter_inside), constraint(_wide_indices)),
         rules=(_scatter_formats, _not_negative, _no_raw_product),
         passive=True,
     ),

@@ -190,7 +190,10 @@ def bias_fits(call: Call) -> str | None:
     low, high = qrange(unit_of(call).bias_bits)
     if bias is None or not bias.data.size or low <= int(bias.data.min()) <= int(bias.data.max()) <= high:
         return None
-    return f"its bias reaches {int(np.abs(bias.data).max())}, the accumulator holds {unit_of(call).bias_bits} bits."
+    return (
+        f"its bias reaches {int(np.abs(bias.data).max())}, the accumulator holds {unit_of(call).bias_bits} bits. Give "
+        "the weights a larger exponent, or run it in int16."
+    )
 
 
 def sums_fit(call: Call, filters: Array, *, depthwise: bool) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -60,18 +61,19 @@ def _packed(call: Lowering) -> str:
     steps = _Steps(call)
     is_turned = source.perm == _turned(len(source.shape))
     *batch, channels, filters = source.shape
+    matrices = math.prod(batch)
     if is_turned:
         channels, filters = filters, channels
     if filters in (1, block):
         return steps.swap(source.name, -2, -1) if is_turned else source.name
     split = vector_filters(filters, block)
     if split == filters and not is_turned:
-        blocked = steps.reshape(source.name, (*batch, channels, filters // block, block))
+        blocked = steps.reshape(source.name, (matrices, channels, filters // block, block))
         return steps.reshape(steps.swap(blocked, -3, -2), source.shape)
     turned = source.name if is_turned else steps.swap(source.name, -2, -1)
     if split:
         first = turned if split == filters else steps.slice(turned, 0, split)
-        blocked = steps.reshape(first, (*batch, split // block, block, channels))
+        blocked = steps.reshape(first, (matrices, split // block, block, channels))
         vectors = steps.swap(blocked, -2, -1)
         if split < filters:
             vectors = steps.reshape(vectors, (*batch, split, channels))

@@ -19,7 +19,7 @@ from tinsmith.ops.norm_emit import emit_lp, emit_rms
 from tinsmith.ops.ports import ACTIVATION, FLOAT, Ports
 from tinsmith.ops.softmax import running_sum
 from tinsmith.ops.unary import same_shape
-from tinsmith.ops.values import from_real, power, real, rounded
+from tinsmith.ops.values import from_real, narrow_sum, power, real, rounded
 from tinsmith.targets import Target, Version
 
 EPSILON = 1e-5
@@ -144,6 +144,15 @@ def _same_type(call: Call) -> str | None:
     return None
 
 
+def _sum_fits(call: Call) -> str | None:
+    return narrow_sum(call, rows_of(call).shape[1])
+
+
+def _squares_fit(call: Call) -> str | None:
+    """In int16 the squares are summed in 64 bits."""
+    return narrow_sum(call, rows_of(call).shape[1], 2) if call.arg(0).data.dtype == np.int8 else None
+
+
 # ---- float networks
 
 
@@ -201,7 +210,7 @@ OPERATORS = (
         ports=_layer_ports,
         lower=_lower_norm,
         constraints=(constraint(_weights_fit), constraint(_one_output)),
-        rules=(_same_type,),
+        rules=(_same_type, _sum_fits),
         cost=_cost,
     ),
     Operator(
@@ -213,7 +222,7 @@ OPERATORS = (
         ports=_rms_ports,
         lower=_lower_norm,
         constraints=(constraint(_weights_fit),),
-        rules=(_float_weight,),
+        rules=(_float_weight, _squares_fit),
         cost=_cost,
     ),
     Operator(

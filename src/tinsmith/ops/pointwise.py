@@ -76,6 +76,10 @@ _OTHERS: Mapping[str, Function] = {
 }
 
 
+STEEP = ("Div", "Exp", "Log", "Pow", "Sqrt")
+"""Functions that make a rounding of what they are given much larger somewhere: near 0, or where they grow."""
+
+
 @cache
 def functions() -> Mapping[str, Function]:
     """All functions, by operator type."""

@@ -16,7 +16,7 @@ from tinsmith.ops.lowering import Lowering
 from tinsmith.ops.movers import same_format
 from tinsmith.ops.passage import channelwise
 from tinsmith.ops.places import common_layout
-from tinsmith.ops.values import power, rounded
+from tinsmith.ops.values import narrow_sum, power, rounded
 from tinsmith.ops.windows import Walk, declared_walk, float_walk, program_walk, trouble, windows
 from tinsmith.targets import Target, Version
 
@@ -174,6 +174,30 @@ def walkable_rule(call: Call) -> str | None:
     return None if found is None else f"{found}, which the kernels get wrong."
 
 
+@constraint
+def one_sample(node: FloatNode, target: Target) -> bool:
+    """The runtime pools one sample; use a batch of 1, or merge the samples into the first spatial dimension."""
+    return node.input(0).shape[0] == 1
+
+
+def one_sample_rule(call: Call) -> str | None:
+    """The kernels walk through the first sample only."""
+    count = call.arg(0).data.shape[0]
+    return None if count == 1 else f"it pools {count} samples, and the kernels walk through the first one only."
+
+
+def padding_counts_rule(call: Call) -> str | None:
+    """The kernels divide by the whole window."""
+    if call.attr("count_include_pad", 0) == 1 or not any(program_walk(call).pads):
+        return None
+    return "the kernels divide by the whole window: padding counts, though the file says count_include_pad = 0."
+
+
+def sum_fits(call: Call) -> str | None:
+    """The kernels sum up a window in 32 bits."""
+    return narrow_sum(call, walk_of(call).area)
+
+
 OPERATORS = (
     Operator(
         "MaxPool",
@@ -184,8 +208,8 @@ OPERATORS = (
         ports=move_ports,
         layout=spatial,
         lower=lower_max_pool,
-        constraints=(one_or_two_dimensions, no_dilations, no_indices, walkable),
-        rules=(walkable_rule, same_format),
+        constraints=(one_or_two_dimensions, one_sample, no_dilations, no_indices, walkable),
+        rules=(one_sample_rule, walkable_rule, same_format),
         cost=pool_cost,
         passage=channelwise,
         passive=True,
@@ -199,8 +223,8 @@ OPERATORS = (
         ports=free_ports,
         layout=spatial,
         lower=lower_average_pool,
-        constraints=(one_or_two_dimensions, no_dilations, walkable, padding_counts),
-        rules=(walkable_rule,),
+        constraints=(one_or_two_dimensions, one_sample, no_dilations, walkable, padding_counts),
+        rules=(one_sample_rule, walkable_rule, padding_counts_rule, sum_fits),
         cost=pool_cost,
         passage=channelwise,
     ),
@@ -212,7 +236,8 @@ OPERATORS = (
         float_since=FLOATS_SINCE,
         ports=free_ports,
         layout=spatial,
-        constraints=(one_or_two_dimensions,),
+        constraints=(one_or_two_dimensions, one_sample),
+        rules=(one_sample_rule, sum_fits),
         cost=pool_cost,
         passage=channelwise,
     ),

@@ -51,7 +51,8 @@ class Ports:
         tied: Indices of inputs that must arrive with the exponent and width of the first output (all quantized
             outputs share it too): file format §4 rule 2.
         product: Indices of two inputs whose exponents add up to at most the output's, on every channel: rule 1.
-        largest_input_exponent: Upper bound of input 0's exponent, where the kernel overflows beyond it.
+        largest_input_exponent: Upper bound of input 0's exponent, where the int8 kernel overflows beyond it.
+        largest_wide_exponent: The same for int16.
     """
 
     inputs: tuple[Port, ...]
@@ -59,3 +60,4 @@ class Ports:
     tied: tuple[int, ...] = ()
     product: tuple[int, int] | None = None
     largest_input_exponent: int | None = None
+    largest_wide_exponent: int | None = None

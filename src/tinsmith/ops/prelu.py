@@ -13,7 +13,7 @@ from tinsmith.ops.call import Array, Call
 from tinsmith.ops.emit import FLOAT32, FLOAT64, Emit, NotExpressible
 from tinsmith.ops.floatnode import FloatNode
 from tinsmith.ops.layouts import Perm, channels_last, identity
-from tinsmith.ops.lowering import PLAIN, Lowering, unary_table
+from tinsmith.ops.lowering import PLAIN, Lowering, layout_doc, unary_table
 from tinsmith.ops.passage import keeps
 from tinsmith.ops.places import common_layout
 from tinsmith.ops.ports import ACTIVATION, Ports
@@ -60,10 +60,12 @@ def prelu(call: Call) -> Sequence[Array]:
     return [saturated(call, np.where(wide < 0, below, above))]
 
 
-def _can_wrap(call: Call, shift_below: int) -> bool:
-    """Whether the product of a negative input can leave the output's range."""
-    low = -(1 << (call.bits - 1))
-    largest = call.target.rounding.rshift(slopes(call).astype(np.int64) * low, shift_below)
+def can_wrap(slopes: Array, shift_below: int, bits: int, target: Target) -> bool:
+    """Whether this chip's kernel wraps, and the product of a negative input can leave the output's range."""
+    if target.prelu[bits] not in WRAPPING:
+        return False
+    low = -(1 << (bits - 1))
+    largest = target.rounding.rshift(slopes.astype(np.int64) * low, shift_below)
     return bool(np.any((largest < low) | (largest >= -low)))
 
 
@@ -90,7 +92,7 @@ def emit_prelu(e: Emit) -> None:
     factor = e.constant(alpha, dtype)
     below = e.op("Mul", e.op("Cast", x, to=FLOAT64) if wide else x, factor)
     below = e.rounded(below, wide=wide) if vector else e.op("Floor", below)
-    if style in WRAPPING and _can_wrap(e.call, shift_below):
+    if can_wrap(slopes(e.call), shift_below, e.call.bits, e.call.target):
         below = _emit_wrapped(e, below, dtype)
     below = e.op("Cast", e.clipped(below, 16, wide=True), to=FLOAT32) if wide else below
     above = e.rounded(e.op("Mul", x, e.scalar(2.0**-shift))) if vector and shift else x
@@ -148,8 +150,28 @@ def lower_prelu(call: Lowering) -> None:
             hint="Scale the slopes below 128.",
         )
     integers = slope.format.quantize(values, call.target.rounding)
+    if "lut" not in attributes and can_wrap(integers, -slope.format.exponent, call.bits, call.target):
+        return _lower_apart(call, integers)
     name = call.sink.add_constant(slope.name, integers, slope.exponents, PLAIN)
     return call.emit([call.name(0), name], attributes=attributes)
+
+
+def _lower_apart(call: Lowering, integers: Array) -> None:
+    """Relu(x) + slope · (x - Relu(x)): what saturates in every step, for kernels that would wrap."""
+    source, slope, result = call.slot(0), call.slot(1), call.outputs[0]
+
+    def step(op_type: str, inputs: list[str], suffix: str = "") -> str:
+        whole, name = f"{call.node.name}_{suffix}", result.name
+        if suffix:
+            name = call.sink.add_value(whole, result.dtype, result.shape, result.exponents)
+        call.emit(inputs, [name], attributes={}, op_type=op_type, name=whole if suffix else "")
+        return name
+
+    row = integers.reshape((1,) * (len(source.shape) - 1) + (-1,))
+    factor = call.sink.add_constant(slope.name, row, slope.exponents, layout_doc(source.perm))
+    above = step("Relu", [call.name(0)], "above")
+    below = step("Sub", [call.name(0), above], "below")
+    step("Add", [above, step("Mul", [below, factor], "scaled")])
 
 
 @constraint

@@ -170,7 +170,30 @@ def _cell_agrees(call: Call) -> str | None:
     return None
 
 
-_RULES = (_outputs_named, _forward_only, _exponents_agree, _cell_agrees)
+def _all_read(call: Call) -> str | None:
+    """What the runtime leaves out of the definition of ONNX."""
+    unread = {"sequence_lens": 4, "the peepholes P": 7}
+    found = [name for name, index in unread.items() if index < len(call.node.inputs) and call.node.inputs[index]]
+    found += ["clip"] if call.attr("clip", 0.0) else []
+    return f"the runtime does not read {' and '.join(found)}." if found else None
+
+
+def _dots_fit(call: Call) -> str | None:
+    """The vector unit's dot products saturate at 40 bits, which is not modelled."""
+    if call.arg(0).data.dtype != np.int16 or not call.target.simd:
+        return None
+    for index in (1, 2):
+        weights = call.arg(index).data.astype(np.int64)
+        reach = int(np.abs(weights).sum(axis=-1).max(initial=0)) << 15
+        if call.node.inputs[index] in call.constants and reach >= 1 << 39:
+            return (
+                f"the dot products of input {index} can reach {reach} and saturate at 40 bits. Give the weights a "
+                "larger exponent, or run it in int8."
+            )
+    return None
+
+
+_RULES = (_outputs_named, _forward_only, _all_read, _dots_fit, _exponents_agree, _cell_agrees)
 
 OPERATORS = (
     Operator(
@@ -182,6 +205,7 @@ OPERATORS = (
         constraints=CONSTRAINTS["GRU"],
         rules=_RULES,
         cost=cost,
+        wraps=True,
     ),
     Operator(
         "LSTM",
@@ -192,5 +216,6 @@ OPERATORS = (
         constraints=CONSTRAINTS["LSTM"],
         rules=_RULES,
         cost=cost,
+        wraps=True,
     ),
 )

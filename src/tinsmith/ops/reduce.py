@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,10 +16,11 @@ from tinsmith.ops.floatnode import FloatNode
 from tinsmith.ops.lowering import Lowering
 from tinsmith.ops.movers import int64_input, known_inputs, same_format
 from tinsmith.ops.newton import newton_root
+from tinsmith.ops.ports import Ports
 from tinsmith.ops.reduce_axes import group_count, node_axes, reduced_axes, reduced_layout, reduced_shape, rows_of
 from tinsmith.ops.reduce_emit import emit_extreme, emit_mean, emit_total
-from tinsmith.ops.softmax import running_sum
-from tinsmith.ops.values import from_real, power, saturated, shifted
+from tinsmith.ops.softmax import LARGEST_EXPONENT, running_sum
+from tinsmith.ops.values import from_real, narrow_sum, power, saturated, shifted
 from tinsmith.quant.rounding import wrap
 from tinsmith.targets import Target, Version
 
@@ -147,9 +149,14 @@ def _powers_fit(call: Call) -> str | None:
     if reach > largest:
         return (
             f"its input's format reaches {reach:g}; beyond {largest:.0f} the sum of exponentials overflows, for the "
-            "runtime subtracts no maximum. Subtract one in front (ReduceMax, Sub, Clip from -80) and add it behind."
+            "runtime subtracts no maximum. Subtract one in front (ReduceMax, Sub) and add it behind."
         )
     return None
+
+
+def _squares_fit(call: Call) -> str | None:
+    """In int16 the squares are summed in 64 bits."""
+    return narrow_sum(call, rows_of(call).shape[1], 2) if call.arg(0).data.dtype == np.int8 else None
 
 
 def _groups_fit(node: FloatNode, target: Target) -> bool:
@@ -180,6 +187,12 @@ def _lower(call: Lowering) -> None:
     call.emit([call.name(0), int64_input(call, 1, "axes", axes)], attributes={"keepdims": keep})
 
 
+def _bounded_ports(node: FloatNode, target: Target) -> Ports:
+    """Inputs reach 64 at most, where so many exponentials (e^24) have a finite sum as no network adds."""
+    ports = free_ports(node, target)
+    return replace(ports, largest_input_exponent=LARGEST_EXPONENT, largest_wide_exponent=LARGEST_EXPONENT - 8)
+
+
 def _cost(node: FloatNode) -> Cost:
     return Cost(0, "reduce")
 
@@ -190,6 +203,7 @@ def _reduction(
     emit: Callable[[Emit], None] | None = None,
     *,
     moves: bool = False,
+    ports: Callable[[FloatNode, Target], Ports] = free_ports,
     rules: tuple[Callable[[Call], str | None], ...] = (),
 ) -> Operator:
     return Operator(
@@ -198,7 +212,7 @@ def _reduction(
         emit=emit,
         shape=reduced_shape,
         float_since=Version(3, 3, 0),
-        ports=move_ports if moves else free_ports,
+        ports=move_ports if moves else ports,
         layout=reduced_layout,
         lower=_lower,
         constraints=_CONSTRAINTS,
@@ -216,10 +230,10 @@ OPERATORS = (
     _reduction("ReduceMean", _mean, emit_mean),
     _reduction("ReduceSum", _sum, _sum_emitter(1)),
     _reduction("ReduceL1", _l1, _sum_emitter(1, magnitude=True)),
-    _reduction("ReduceSumSquare", _sum_square, _sum_emitter(2)),
-    _reduction("ReduceL2", _l2),
+    _reduction("ReduceSumSquare", _sum_square, _sum_emitter(2), rules=(_squares_fit,)),
+    _reduction("ReduceL2", _l2, rules=(_squares_fit,)),
     _reduction("ReduceLogSum", _log_sum),
-    _reduction("ReduceLogSumExp", _log_sum_exp, rules=(_powers_fit,)),
+    _reduction("ReduceLogSumExp", _log_sum_exp, ports=_bounded_ports, rules=(_powers_fit,)),
     _reduction("ReduceProd", _prod),
     _reduction("ReduceMax", _max, lambda emit: emit_extreme(emit, "ReduceMax"), moves=True),
     _reduction("ReduceMin", _min, lambda emit: emit_extreme(emit, "ReduceMin"), moves=True),

@@ -51,7 +51,10 @@ def left_shift_limit(call: Call) -> str | None:
     most = LEFT_SHIFTS.get((source.bits, result.bits))
     if most is None or left <= most:
         return None
-    return f"it shifts left by {left} bits, more than the {most} that work from int{source.bits} to int{result.bits}."
+    return (
+        f"it shifts left by {left} bits, more than the {most} that work from int{source.bits} to int{result.bits}. "
+        "Bring the two exponents closer."
+    )
 
 
 OPERATORS = tuple(

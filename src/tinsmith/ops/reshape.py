@@ -154,7 +154,7 @@ def regrouped(node: FloatNode, available: Sequence[Perm | None]) -> tuple[list[P
     """Keep the order of the groups of dimensions as it is laid out; within a group it must be the ONNX order.
 
     So (N, C, H, W) → (N, C, H·W) stays channels-last, and only a merge of dimensions that are not neighbours in the
-    layout costs a Transpose.
+    layout costs a Transpose, to the ONNX order.
     """
     old, new = node.input(0).shape, node.outputs[0].shape
     perm = available[0] or identity(len(old))
@@ -164,7 +164,10 @@ def regrouped(node: FloatNode, available: Sequence[Perm | None]) -> tuple[list[P
     place = {axis: position for position, axis in enumerate(perm)}
     ordered = sorted(groups(old, new), key=lambda group: _position(group, old, place))
     needed = tuple(axis for group in ordered for axis in group.before)
-    wanted[0] = perm if _long(perm, old) == _long(needed, old) else needed
+    if _long(perm, old) != _long(needed, old):
+        # It is moved in any case: to where most that follows wants it.
+        return [identity(len(old)), *wanted[1:]], [identity(len(new))]
+    wanted[0] = perm
     return wanted, [_laid_out(_long([axis for group in ordered for axis in group.after], new), new)]
 
 

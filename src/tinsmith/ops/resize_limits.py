@@ -104,27 +104,47 @@ def vectors_rule(call: Call) -> str | None:
     """Stale registers."""
     if is_linear(call) or not unfilled(call.target, call.arg(0).data.shape[-1], stretches_of(call)):
         return None
-    return "with so few channels the kernel gives garbage for factors other than 2 x 2."
+    return "with so few channels the kernel gives garbage for factors other than 2 x 2. Use at least 16 channels."
 
 
 def exponent_rule(call: Call) -> str | None:
     """The rounding of other exponents is whatever the chip used last."""
     if is_linear(call) or call.arg(0).exponent == call.out.exponent:
         return None
-    return f"the exponents {call.arg(0).exponent} of its input and {call.out.exponent} of its output differ."
+    return (
+        f"the exponents {call.arg(0).exponent} of its input and {call.out.exponent} of its output differ, and its "
+        "rounding is unknown. Give both one exponent."
+    )
 
 
 def width_rule(call: Call) -> str | None:
     """The 16-bit Resize of the runtime is empty."""
-    return None if call.bits == 8 else "the runtime resizes int8 only; everything else leaves the output unwritten."
+    return (
+        None
+        if call.bits == 8
+        else "the runtime resizes int8 only; everything else leaves the output unwritten. Requantize before it."
+    )
+
+
+@constraint
+def one_sample(node: FloatNode, target: Target) -> bool:
+    """The runtime resizes one sample; use a batch of 1."""
+    return node.input(0).shape[:1] == (1,)
+
+
+def one_sample_rule(call: Call) -> str | None:
+    """The kernels walk through the first sample only."""
+    count = call.arg(0).data.shape[0]
+    return None if count == 1 else f"it resizes {count} samples, and the kernels walk through the first one only."
 
 
 CONSTRAINTS = (
     nearest_or_linear,
     fixed_size,
     one_or_two_dimensions,
+    one_sample,
     nearest_elements,
     linear_positions,
     linear_between_two,
 )
-RULES = (vectors_rule, exponent_rule, width_rule)
+RULES = (one_sample_rule, vectors_rule, exponent_rule, width_rule)

@@ -99,7 +99,7 @@ def _finite(call: Call) -> str | None:
     if source.data.dtype == np.int8 and source.exponent > LARGEST_EXPONENT:
         return (
             f"the input's exponent {source.exponent} is above {LARGEST_EXPONENT}: int8 has no maximum subtracted, and "
-            "its exponentials overflow."
+            "its exponentials overflow. Run it in int16, or scale its input."
         )
     return None
 

@@ -43,3 +43,11 @@ def saturated(call: Call, integers: Array) -> Array:
 def shifted(call: Call, integers: Array, shift: int) -> Array:
     """Output 0 from integers in units 2**shift times finer: ``sat(rshift(v, shift))``."""
     return saturated(call, call.target.rounding.rshift(integers, shift))
+
+
+def narrow_sum(call: Call, count: int, power: int = 1) -> str | None:
+    """What is wrong where ``count`` terms |x|**power of input 0 can exceed the 32 bits the kernel sums them in."""
+    source = call.arg(0).data
+    if source.dtype.kind != "i" or count << power * (8 * source.dtype.itemsize - 1) < 1 << 31:
+        return None
+    return f"the sum over {count} elements can exceed the 32 bits it is kept in. Reduce in two steps."

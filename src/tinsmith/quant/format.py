@@ -9,6 +9,9 @@ import numpy as np
 
 from tinsmith.quant.rounding import FloatArray, IntArray, Rounding, qrange
 
+FARTHEST_EXPONENT = 30
+"""The runtime's float kernels make 2**e by shifting a 32-bit one: right from minus this to this (arithmetic §1)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Format:

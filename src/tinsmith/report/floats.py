@@ -106,6 +106,8 @@ def _session(model: str | Path | onnx.ModelProto, wanted: Sequence[str], subject
     """One thread each: samples run side by side. With ``wanted``, exactly these values are the outputs."""
     import onnxruntime
 
+    from tinsmith.graph.execute import DISABLED
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
@@ -121,7 +123,9 @@ def _session(model: str | Path | onnx.ModelProto, wanted: Sequence[str], subject
             )
         source = _cut(model, wanted).SerializeToString()
     try:
-        return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(
+            source, options, providers=["CPUExecutionProvider"], disabled_optimizers=DISABLED
+        )
     except Exception as error:  # ONNX Runtime's exceptions share no base but this one
         raise ModelError(f"ONNX Runtime cannot load it: {error}", subject=subject) from error
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import ModuleType
 
 from tinsmith.graph import passes
-from tinsmith.ops import operators
+from tinsmith.ops import absent, operators
 from tinsmith.ops.base import Operator, Precision
 from tinsmith.ops.functions import FUNCTION
 from tinsmith.ops.functions import OPERATORS as TABLES
@@ -38,6 +38,10 @@ Functions of one variable without a module of their own are one table each, in i
 _SPELLED = (
     """The same holds for several element-wise nodes that together are a function of one variable, whatever they are."""
 )
+
+_ABSENT = """## Operators that are refused
+
+No chip runs these, or only where a rewrite above takes them away:"""
 
 _REWRITES = """## Other rewrites
 
@@ -69,6 +73,8 @@ def operators_page() -> str:
         _SPELLED,
         _BESIDES,
         "\n".join(_enabled()),
+        _ABSENT,
+        "\n".join(_refused()),
         _REWRITES,
         "\n".join(f"- {_summary(module)}" for _, module in _rewrites() if not _enables(module)),
         _FILES,
@@ -141,6 +147,14 @@ def _shared(items: Iterable[tuple[str, tuple[str, ...]]]) -> list[tuple[list[str
         if texts:
             found.setdefault(texts, []).append(name)
     return [(names, texts) for texts, names in found.items()]
+
+
+def _refused() -> Iterator[str]:
+    found: dict[str, list[str]] = {}
+    for name in sorted(absent.known() - operators().keys()):
+        found.setdefault(absent.reason(name).partition(". ")[2], []).append(name)
+    for way_out, names in found.items():
+        yield f"- {', '.join(f'`{name}`' for name in names)}: {_text(way_out)}"
 
 
 def _rules() -> Iterator[str]:

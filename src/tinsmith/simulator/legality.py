@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from tinsmith.ops import find
 from tinsmith.ops.call import Call
+from tinsmith.ops.everywhere import misfits
 from tinsmith.ops.versions import lacks, needs
 from tinsmith.program import Node, Program
 from tinsmith.simulator.interpreter import call_of, told
@@ -25,7 +26,8 @@ def broken_rules(program: Program, target: Target) -> tuple[tuple[Node, str], ..
         found: list[tuple[Node, str]] = []
         for call in _calls(program, target):
             with told(call.node):
-                reasons = [*lacks(call), *(rule(call) for rule in find(call.node.op_type, call.node.name).rules)]
+                own = (rule(call) for rule in find(call.node.op_type, call.node.name).rules)
+                reasons = [*lacks(call), *misfits(call), *own]
             found += [(call.node, reason) for reason in reasons if reason]
         program.memo[key] = tuple(found)
     result = program.memo[key]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tinsmith import importers
+from tinsmith.graph.functions import small_tables, without_functions
 from tinsmith.graph.head import head_notes
 from tinsmith.graph.network import network as network_of
 from tinsmith.graph.provenance import Origin
@@ -67,6 +68,10 @@ def check(
     network = network_of(opened.model)
     refused = refusals(network, chip)
     placement = place_rest(network, chip, refused, bits=bits, int16=patterns)
+    small = small_tables(network, {name: decision.bits for name, decision in placement.items()}, chip)
+    if small:
+        network = without_functions(network, small)
+        placement = place_rest(network, chip, refused, bits=bits, int16=patterns)
     trial = try_out(opened.model, network, placement, chip, refused)
     reasons = {**refused, **{name: (*refused.get(name, ()), *found) for name, found in trial.refused.items()}}
     nodes = {node.name: node for node in network.nodes}
@@ -143,7 +148,7 @@ def _change(origin: Origin, nodes: Mapping[str, FloatNode], inside: Mapping[str,
     if origin.kind == "absorbed":
         return f"part of {_label(nodes[origin.into[0]])} {origin.into[0]!r}"
     if origin.kind == "kept":
-        return f"part of {inside[origin.node].subject}" if origin.node in inside else ""
+        return f"part of {inside[origin.into[0]].subject}" if origin.into[0] in inside else ""
     kinds = Counter(_label(nodes[name]) for name in origin.into)
     return "becomes " + " + ".join(f"{count} {kind}" if count > 1 else kind for kind, count in kinds.items())
 

@@ -34,6 +34,14 @@ def swishes_with_factors() -> onnx.ModelProto:
 
 
 @model
+def logarithm_of_a_sigmoid() -> onnx.ModelProto:
+    """One table in int8; in int16 two nodes for a few elements."""
+    n = Net("logarithm_of_a_sigmoid", x=(1, 12))
+    h = n.op("Gemm", "x", n.weights(20, 12), n.weights(20, spread=0.1), transB=1)
+    return n.model(n.op("Log", n.op("Sigmoid", h)))
+
+
+@model
 def softplus_with_a_threshold() -> onnx.ModelProto:
     n = Net("softplus_with_a_threshold", x=IMAGE)
     h = n.conv("x", 3, 8)
@@ -46,6 +54,13 @@ def larger_and_smaller() -> onnx.ModelProto:
     n = Net("larger_and_smaller", x=IMAGE)
     a, b, c = (n.conv("x", 3, 7) for _ in range(3))
     return n.model(n.op("Max", a, b, c), n.op("Min", a, n.op("Tanh", b)), n.op("Mean", a, b, c))
+
+
+@model
+def larger_than_constants() -> onnx.ModelProto:
+    n = Net("larger_than_constants", x=IMAGE)
+    h = n.op("Max", n.conv("x", 3, 7), n.const(n.rng.standard_normal((1, 7, 8, 8))))
+    return n.model(n.op("Min", n.op("Transpose", h, perm=[0, 2, 3, 1]), n.const(n.rng.standard_normal((1, 8, 8, 7)))))
 
 
 @model
@@ -97,6 +112,24 @@ def repeats() -> onnx.ModelProto:
 
 
 @model
+def slopes_spelled_out() -> onnx.ModelProto:
+    n = Net("slopes_spelled_out", x=IMAGE)
+    a = n.conv("x", 3, 7)
+    below = n.op("Mul", n.op("Relu", n.op("Neg", a)), n.const(n.rng.uniform(0.1, 0.5, (7, 1, 1))))
+    h = n.conv(n.op("Sub", n.op("Relu", a), below), 7, 6)
+    half = n.op("Mul", n.op("Sub", h, n.op("Abs", h)), n.const(0.1))
+    return n.model(n.op("Add", n.op("Relu", h), half))
+
+
+@model
+def bounds_that_are_computed() -> onnx.ModelProto:
+    n = Net("bounds_that_are_computed", x=IMAGE)
+    a = n.conv("x", 3, 7)
+    low = n.op("ReduceMean", n.conv("x", 3, 5), keepdims=0)
+    return n.model(n.op("Clip", a, low))
+
+
+@model
 def running_sums() -> onnx.ModelProto:
     n = Net("running_sums", x=(1, 6, 10))
     return n.model(n.op("CumSum", n.op("Tanh", "x"), n.const(2, np.int64)), n.op("CumSum", "x", n.const(1, np.int64)))
@@ -142,6 +175,15 @@ def rms_and_lp_norms() -> onnx.ModelProto:
     h = n.op("MatMul", h, n.weights(16, 12, spread=0.3))
     norm = n.op("Clip", n.op("ReduceL2", h, n.ints(2)), n.const(1e-12))
     return n.model(n.op("Div", h, n.op("Expand", norm, n.ints(1, 9, 12))))
+
+
+@model
+def norms_over_channels() -> onnx.ModelProto:
+    n = Net("norms_over_channels", x=IMAGE)
+    a = n.conv("x", 3, 16)
+    h = n.op("Div", a, n.op("Clip", n.op("ReduceL2", a, n.ints(1)), n.const(1e-12)))
+    root = n.op("Sqrt", n.op("Add", n.op("ReduceMean", n.op("Mul", a, a), n.ints(1)), n.const(1e-6)))
+    return n.model(n.conv(h, 16, 5), n.op("Div", a, root), n.op("MeanVarianceNormalization", a))
 
 
 @model

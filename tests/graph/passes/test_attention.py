@@ -67,20 +67,30 @@ def test_several_heads_share_keys() -> None:
     assert close(found["y"], attention(**feeds, cap=1.5))
 
 
-@pytest.mark.parametrize("mask", ["float", "bool", "short", "computed"])
+@pytest.mark.parametrize("mask", ["float", "bool", "short", "computed", "computed short"])
 def test_masks(mask: str) -> None:
     bias = RNG.normal(size=(ROWS, KEYS)).astype(np.float32)
     seen = np.abs(bias) < 1
     seen[:, 0] = True
     given = {"float": bias, "bool": seen, "short": seen[:, :4]}.get(mask)
-    inputs = {**APART, "m": (ROWS, KEYS)} if given is None else APART
+    columns = 4 if mask == "computed short" else KEYS
+    inputs = {**APART, "m": (ROWS, columns)} if given is None else APART
     ops, feeds, found = run(inputs, "q k v m", None if given is None else {"m": given})
     added = feeds.pop("m") if given is None else bias
+    if mask == "computed short":
+        added = np.pad(added, ((0, 0), (0, KEYS - columns)), constant_values=-np.inf)
     if mask in ("bool", "short"):
         added = np.where(seen & (np.arange(KEYS) < given.shape[1]), 0, -np.inf)
     assert "Add" in ops
     # A masked key keeps exp(-16) of what it would have had.
     assert close(found["y"], attention(**feeds, mask=added), 1e-4)
+
+
+def test_keys_that_are_constants() -> None:
+    keys = RNG.normal(size=APART["k"]).astype(np.float32)
+    ops, feeds, found = run({name: APART[name] for name in "qv"}, "q k v", {"k": keys})
+    assert "Transpose" not in ops
+    assert close(found["y"], attention(feeds["q"], keys, feeds["v"]))
 
 
 def test_causal() -> None:

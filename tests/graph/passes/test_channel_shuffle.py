@@ -67,6 +67,33 @@ def test_two_shuffles_in_a_network() -> None:
     assert found == {"Reshape": 2, "Transpose": 1, "Split": 1, "Conv": 2, "Concat": 1}
 
 
+def halves(perm: list[int], split: tuple[int, ...], shape: tuple[int, ...], index: Any) -> Any:
+    """As FastestDet: the shuffle's groups in front, one taken after the other."""
+    nodes = [
+        node("Reshape", "x a", "h"),
+        node("Transpose", "h", "t", perm=perm),
+        node("Reshape", "t b", "r"),
+        node("Gather", "r i", "y"),
+        node("Gather", "r j", "z"),
+    ]
+    constants = {"a": np.array(split), "b": np.array(shape), "i": np.array(0), "j": np.array(index)}
+    return model(nodes, {"x": (1, 12, 5, 4)}, "y z", constants)
+
+
+@pytest.mark.parametrize("index", [1, -1])
+def test_groups_taken_from_a_shuffle_are_slices(index: int) -> None:
+    canonical = check(halves([1, 0, 2], (6, 2, 20), (2, 1, 6, 5, 4), index), ["Slice", "Slice"])
+    found = [[int(value.const_value.numpy()[0]) for value in step.inputs[1:]] for step in canonical.graph]
+    assert found == [[0, 12, 1, 2], [1, 12, 1, 2]]
+
+
+def test_other_groups_stay() -> None:
+    original = halves([1, 0, 2], (4, 3, 20), (3, 1, 4, 4, 5), 2)
+    assert "Transpose" in op_types(check(original))
+    original = halves([0, 1, 2], (2, 6, 20), (2, 1, 6, 5, 4), 1)
+    assert "Slice" not in op_types(check(original))
+
+
 def test_others_stay() -> None:
     nodes, constants = shuffle("x", "y", (1, 12, 5, 4), 3)
     nodes[1].attribute[0].ints[:] = [0, 1, 2, 4, 3]

@@ -76,3 +76,14 @@ def test_two_clips(first: tuple[float | None, float | None], second: tuple[float
     names = [[f"{name}{i}" if f"{name}{i}" in constants else "_" for name in "lh"] for i in (0, 1)]
     nodes = [node("Clip", f"h {' '.join(names[0])}", "r"), node("Clip", f"r {' '.join(names[1])}", "y")]
     check(build(nodes, constants))
+
+
+BOUND = ["Reshape", "Sub", "Relu"]
+
+
+def test_computed_bounds_are_max_and_min() -> None:
+    nodes = [node("Tanh", "x", "h"), node("Clip", "h low high", "y")]
+    check(model(nodes, {"x": SHAPE, "low": (), "high": ()}, "y"), ["Tanh", *BOUND, "Add", *BOUND, "Sub"])
+    check(model(nodes, {"x": SHAPE, "high": ()}, "y", {"low": 0.0}), ["Tanh", "Relu", *BOUND, "Sub"])
+    nodes = [node("Tanh", "x", "h"), node("Clip", "h low", "y")]
+    check(model(nodes, {"x": SHAPE, "low": (1,)}, "y"), ["Tanh", *BOUND, "Add"])

@@ -109,3 +109,11 @@ def test_a_node_whose_other_output_is_used_stays_under_another_name() -> None:
     assert sorted(step.op_type for step in canonical.graph) == ["Dropout", "Identity"]
     assert len(set(names)) == len(names)
     assert [out.name for out in canonical.graph.outputs] == ["y", "m"]
+
+
+@pytest.mark.parametrize("op", ["ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd"])
+@pytest.mark.parametrize("given", [True, False])
+def test_reductions_over_no_axes(op: str, given: bool) -> None:
+    reduction = node(op, "h a" if given else "h", "y", noop_with_empty_axes=1)
+    constants = {"a": np.zeros(0, np.int64)} if given else {}
+    check(model([node("Tanh", "x", "h"), reduction], {"x": (1, 3, 4)}, "y", constants), ["Tanh"])

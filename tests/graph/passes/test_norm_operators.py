@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 
 from tests.graph.models import check, model, node, op_types
-from tinsmith.graph import canonicalize
-from tinsmith.importers import load
 
 RNG = np.random.default_rng(11)
 
@@ -83,8 +81,29 @@ def test_parameters_are_written_in_full(op_type: str) -> None:
     assert canonical.graph[0].inputs[1].shape == (6, 8)
 
 
-def test_a_batch_of_several_stays() -> None:
-    built = model(
-        [node("InstanceNormalization", "x g b", "y")], {"x": (2, 6, 9)}, "y", {"g": vector(6), "b": vector(6)}
-    )
-    assert "InstanceNormalization" in op_types(canonicalize(load(built)))
+@pytest.mark.parametrize(
+    ("op_type", "attributes"), [("InstanceNormalization", {}), ("GroupNormalization", {"num_groups": 3})]
+)
+def test_several_samples_and_computed_parameters(op_type: str, attributes: dict[str, int]) -> None:
+    nodes = [node(op_type, "x g b", "y", **attributes)]
+    parameters = {"g": vector(6), "b": vector(6)}
+    found = op_types(check(model(nodes, {"x": (2, 6, 9, 2)}, "y", parameters)))
+    assert "LayerNormalization" in found
+    assert "Conv" not in found
+    found = op_types(check(model(nodes, {"x": (1, 6, 9), "g": (6,), "b": (6,)}, "y")))
+    assert "LayerNormalization" in found
+
+
+@pytest.mark.parametrize("outputs", ["y m", "y m d", "y _ d"])
+def test_mean_and_deviation_are_computed_beside(outputs: str) -> None:
+    nodes = [node("LayerNormalization", "x g", outputs, axis=1, epsilon=1e-3)]
+    built = model(nodes, {"x": (1, 6, 8)}, outputs.replace("_ ", ""), {"g": np.ones((6, 8), np.float32)})
+    canonical = check(built)
+    assert {"LayerNormalization", "ReduceMean"} <= set(op_types(canonical))
+    assert all(len(step.outputs) == 1 for step in canonical.graph)
+
+
+def test_batch_normalization_with_computed_numbers() -> None:
+    nodes = [node("Abs", "v", "w"), node("BatchNormalization", "x g b m w", "y")]
+    built = model(nodes, {"x": (1, 6, 4, 5), "g": (6,), "v": (6,), "b": (6,)}, "y", {"m": vector(6)})
+    assert "BatchNormalization" not in op_types(check(built))

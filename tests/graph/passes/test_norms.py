@@ -114,6 +114,16 @@ def test_over_several_axes() -> None:
     assert not {"Sqrt", "Div", "ReduceMean"} & set(found)
 
 
+def test_sums_and_dimensions_that_go_and_come_back() -> None:
+    nodes = [
+        node("ReduceMean", "x axis", "m", keepdims=0), node("Unsqueeze", "m axis", "n"), node("Sub", "x n", "d"),
+        node("Mul", "d d", "p"), node("ReduceSum", "p axis", "v", keepdims=0), node("Mul", "v share", "w"),
+        node("Add", "w e5", "a"), node("Sqrt", "a", "s"), node("Reshape", "s shape", "t"), node("Div", "d t", "y"),
+    ]  # fmt: skip
+    constants = {"axis": np.array([2]), "share": 1 / 8, "e5": 1e-5, "shape": np.array([1, 6, 1])}
+    check(model(nodes, {"x": SHAPE}, "y", constants), ["LayerNormalization"])
+
+
 def test_batch_of_one_is_no_axis() -> None:
     check(build(LAYER["without scale and bias"], (0, 2)), ["LayerNormalization"])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from tests.graph.models import check, model, node
@@ -41,6 +42,23 @@ def test_quotients() -> None:
 def test_magnitudes() -> None:
     canonical = check(model([node("Abs", "x", "y")], {"x": (1, 4, 5)}, "y"), ["LeakyRelu"])
     assert canonical.graph[0].attributes["alpha"].value == -1.0
+
+
+@pytest.mark.parametrize("axes", ["", " none"])
+@pytest.mark.parametrize(
+    ("op_type", "ops"),
+    [
+        ("ReduceL1", ["LeakyRelu"]),
+        ("ReduceL2", ["LeakyRelu"]),
+        ("ReduceSumSquare", ["Mul"]),
+        ("ReduceLogSum", ["Log"]),
+        ("ReduceLogSumExp", []),
+    ],
+)
+def test_reductions_over_nothing(op_type: str, ops: list[str], axes: str) -> None:
+    nodes = [node("Sigmoid", "x", "h"), node(op_type, f"h{axes}", "y", noop_with_empty_axes=1)]
+    constants = {"none": np.zeros(0, np.int64)} if axes else {}
+    check(model(nodes, {"x": (1, 4, 5)}, "y", constants), ["Sigmoid", *ops])
 
 
 def test_inside_a_formula_they_are_part_of_its_table() -> None:

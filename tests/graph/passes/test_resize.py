@@ -155,6 +155,15 @@ def test_resize_of_opset_10(mode: str, factor: float) -> None:
     assert refused(check(original)) == []
 
 
+@pytest.mark.parametrize("options", [{"scales": [1, 2, 3, 1]}, {"sizes": [1, 8, 7, 3], "mode": "linear"}])
+def test_channels_last(options: dict[str, Any]) -> None:
+    canonical = check(resize((1, 4, 5, 3), **options))
+    assert sorted(op_types(canonical)) == ["Resize", "Tanh", "Transpose", "Transpose"]
+    assert "resize" in [step.name for step in canonical.graph if step.op_type == "Resize"]
+    assert refused(canonical) == []
+    check(resize((1, 4, 3), scales=[1, 2, 1], mode="nearest"))
+
+
 def test_what_is_unknown_stays() -> None:
     crop = {COORDINATES: "tf_crop_and_resize", "extrapolation_value": 3.0}
     original = resize((1, 2, 5, 6), sizes=[1, 2, 3, 3], roi=[0, 0, -1, 0, 1, 1, 2, 1], mode="linear", **crop)

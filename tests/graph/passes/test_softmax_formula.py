@@ -68,4 +68,4 @@ def test_a_vector_needs_no_axes() -> None:
 def test_exponentials_used_elsewhere_stay() -> None:
     nodes = [node("Exp", "x", "e"), node("ReduceSum", "e a", "t"), node("Div", "e t", "y"), node("Sigmoid", "e", "z")]
     canonical = check(model(nodes, {"x": SHAPE}, "y z", {"a": [2]}))
-    assert [step.op_type for step in canonical.graph][0] == "Exp"
+    assert "Exp" in [step.op_type for step in canonical.graph]

@@ -56,9 +56,9 @@ BETWEEN: dict[str, tuple[list[Any], dict[str, Any], list[str]]] = {
     ),
     "concat": ([node("Tanh", "a", "t"), node("Concat", "a t", "b", axis=3)], {}, ["Tanh", "Concat"]),
     "split": (
-        [node("Split", "a", "s t", axis=3, num_outputs=2), node("Concat", "t s", "b", axis=-1)],
+        [node("Split", "a", "s t", axis=3, num_outputs=2), node("Tanh", "s", "u"), node("Concat", "t u", "b", axis=-1)],
         {},
-        ["Split", "Concat"],
+        ["Split", "Tanh", "Concat"],
     ),
     "resize": ([node("Resize", "a _ f", "b", mode="linear")], {"f": [1.0, 2.0, 2.0, 1.0]}, ["Resize"]),
     "resize to sizes": ([node("Resize", "a _ _ f", "b", mode="nearest")], {"f": [1, 12, 9, 4]}, ["Resize"]),

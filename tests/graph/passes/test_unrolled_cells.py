@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import onnx_ir as ir
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import helper
 
-from tests.graph.models import check, histogram, op_types
-from tests.graph.unrolled_models import HIDDEN, STEPS, Spelled
+from tests.graph.models import assert_same_results, check, histogram, model, node, op_types, value
+from tests.graph.unrolled_models import HIDDEN, INPUTS, STEPS, Spelled
+from tinsmith.graph import canonicalize
 from tinsmith.graph.edit import shape_of
+from tinsmith.importers import load
 
 LAYERS = ("LSTM", "GRU")
 SHAPES = {"Reshape", "Squeeze", "Unsqueeze"}
@@ -224,3 +230,100 @@ def test_one_step_stays(kind: str) -> None:
 def test_width_of_the_layer() -> None:
     (layer,) = (step for step in last(Spelled("GRU")).graph if step.op_type == "GRU")
     assert shape_of(layer.outputs[1]) == (1, 1, HIDDEN)
+
+
+# ---- loops, whose rounds are written out before
+
+
+def body(kind: str) -> Spelled:
+    """One step, from x (1, INPUTS) and the states h and c."""
+    step = Spelled(kind)
+    for name in ("h0", "c0"):
+        step.constants.pop(name)
+    return step
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+@pytest.mark.parametrize("backwards", [0, 1])
+def test_a_scan_over_the_steps(kind: str, backwards: int) -> None:
+    step = body(kind)
+    h, c = step.lstm("xt", "h", "c") if kind == "LSTM" else (step.gru("xt", "h"), "c")
+    states = {"h": h, "c": c} if kind == "LSTM" else {"h": h}
+    step.nodes.append(node("Identity", h, "each"))
+    one = [1, HIDDEN]
+    inner = helper.make_graph(
+        step.nodes,
+        "body",
+        [value(name, one) for name in states] + [value("xt", [1, INPUTS])],
+        [value(name, one) for name in states.values()] + [value("each", one)],
+    )
+    starts = " ".join(f"{name}0" for name in states)
+    ends = " ".join(f"{name}_end" for name in states)
+    scan = node("Scan", f"{starts} x", f"{ends} all", "scan", body=inner, num_scan_inputs=1)
+    scan.attribute.append(helper.make_attribute("scan_input_directions", [backwards]))
+    constants = step.constants | {f"{name}0": np.zeros(one, np.float32) for name in states}
+    original = model([scan], {"x": [STEPS, 1, INPUTS]}, "all h_end", constants)
+    assert layers(check(original)) == ["ReverseSequence"] * backwards + [kind]
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_a_loop_over_the_steps(kind: str) -> None:
+    """As TensorFlow's exporter writes a layer: the step's number picks its input."""
+    step = body(kind)
+    h, c = step.lstm("xt", "h", "c") if kind == "LSTM" else (step.gru("xt", "h"), "c")
+    states = {"h": h, "c": c} if kind == "LSTM" else {"h": h}
+    step.nodes.insert(0, node("Gather", "x t", "xt", "pick", axis=0))
+    step.nodes += [node("Identity", "go", "go_on"), node("Identity", h, "each")]
+    one = [1, HIDDEN]
+    inner = helper.make_graph(
+        step.nodes,
+        "body",
+        [value("t", [], np.int64), value("go", [], np.bool_), *(value(name, one) for name in states)],
+        [value("go_on", [], np.bool_), *(value(name, one) for name in states.values()), value("each", one)],
+    )
+    starts = " ".join(f"{name}0" for name in states)
+    ends = " ".join(f"{name}_end" for name in states)
+    loop = node("Loop", f"trips yes {starts}", f"{ends} all", "loop", body=inner)
+    constants = step.constants | {f"{name}0": np.zeros(one, np.float32) for name in states}
+    constants |= {"trips": np.array(STEPS), "yes": np.array(True)}
+    original = model([loop], {"x": [STEPS, 1, INPUTS]}, "all h_end", constants)
+    assert layers(check(original)) == [kind]
+
+
+def changed(spelled: Spelled, place: int, how: int) -> None:
+    """Changes one node: another constant, another operator, or another earlier value."""
+    step = spelled.nodes[place % len(spelled.nodes)]
+    numbers = [i for i, name in enumerate(step.input) if np.asarray(spelled.constants.get(name, 0)).dtype == np.float32]
+    swapped = {"Sigmoid": "Tanh", "Tanh": "Sigmoid", "Add": "Sub", "Sub": "Add", "Mul": "Add"}.get(step.op_type)
+    if how == 0 and numbers:
+        array = np.array(spelled.constants[step.input[numbers[0]]])
+        array.reshape(-1)[place % array.size] += np.float32(0.25)
+        spelled.constants["changed"] = array
+        step.input[numbers[0]] = "changed"
+    elif how == 1 and swapped is not None:
+        step.op_type = swapped
+    elif how == 2 and spelled.product == "gate" and step.op_type in ("Add", "Mul", "Sub"):
+        before = spelled.nodes[: spelled.nodes.index(step)]
+        earlier = [other.output[0] for other in before if other.op_type == "Tanh"]
+        step.input[place % 2] = earlier[place % len(earlier)] if earlier else step.input[place % 2]
+
+
+@given(
+    kind=st.sampled_from(LAYERS),
+    product=st.sampled_from(["gate", "gates"]),
+    start=st.sampled_from(["zeros", "inputs"]),
+    update=st.sampled_from(["mixed", "moved"]),
+    place=st.integers(0, 10_000),
+    how=st.integers(0, 2),
+)
+@settings(max_examples=12, deadline=None)
+def test_changed_cells_keep_their_results(place: int, how: int, **options: Any) -> None:
+    """Whatever becomes of it: a layer where the change does not matter to the form, steps where it does."""
+    spelled = Spelled(steps=3, **options)
+    states = spelled.run()
+    output = spelled.stacked(states)
+    changed(spelled, place, how)
+    original = spelled.model(output)
+    source = load(original)
+    canonical = canonicalize(source)
+    assert_same_results(source, canonical)

@@ -67,7 +67,8 @@ def _rewrite(node: ir.Node) -> bool:
         scores = _times(node, _step(node, "Tanh", [scores], shape_of(scores), {}, "cap"), cap, "cap")
     found.append(scores)
     mask = _mask(node, rows, length)
-    for bias in (given if computed else None, None if mask is None else _constant(node, mask, "mask")):
+    summand = _widened(node, given, length) if computed else None
+    for bias in (summand, None if mask is None else _constant(node, mask, "mask")):
         if bias is not None:
             scores = _step(node, "Add", [scores, bias], shape_of(scores), {}, "masked")
     found.append(scores)
@@ -142,6 +143,17 @@ def _with_past(node: ir.Node, value: ir.Value, index: int) -> ir.Value:
     return _step(node, "Concat", [past, value], shape, {"axis": 2}, "with_past")
 
 
+def _widened(node: ir.Node, given: ir.Value | None, length: int) -> ir.Value | None:
+    """A computed mask with zeros for the keys beyond it, which `_mask` hides."""
+    if given is None or shape_of(given)[-1] == length:
+        return given
+    shape = shape_of(given)
+    pads = np.zeros(2 * len(shape), np.int64)
+    pads[-1] = length - shape[-1]
+    inputs = [given, add_constant(graph_of(node), pads, f"{node.name}.pads")]
+    return _step(node, "Pad", inputs, (*shape[:-1], length), {}, "widened")
+
+
 def _mask(node: ir.Node, rows: int, length: int) -> Array | None:
     """What is known beforehand of the summands of the scores; None where it is nothing."""
     array, seqlen, past = constant(input_of(node, 3)), constant(input_of(node, 6)), input_of(node, 4)
@@ -151,6 +163,8 @@ def _mask(node: ir.Node, rows: int, length: int) -> Array | None:
         missing = length - given.shape[-1]
         padded = np.pad(given, [(0, 0)] * (given.ndim - 1) + [(0, missing)], constant_values=-np.inf)
         mask = mask + padded.astype(np.float32)
+    elif input_of(node, 3) is not None and shape_of(present(node, 3))[-1] < length:
+        mask = mask + np.where(np.arange(length) >= shape_of(present(node, 3))[-1], -np.inf, 0).astype(np.float32)
     if get_int(node, "is_causal", 0):
         before = np.zeros(1) if past is None else np.full(1, shape_of(past)[2])
         if past is None and seqlen is not None:

@@ -2,7 +2,10 @@
 
 Where what follows can take the channels in the old order (`tinsmith.graph.channel_order`), the shuffle goes into its
 weights. Otherwise it keeps four dimensions, height and width as one: in channels-last order that is a single Transpose
-of (H·W, groups, C/groups). Exact.
+of (H·W, groups, C/groups).
+
+Where a shuffle is followed by taking one of its groups (Reshape to (C/groups, groups, H·W), exchange, Reshape, Gather
+of one), that group is every groups-th channel: a Slice. Exact.
 """
 
 from __future__ import annotations
@@ -13,22 +16,47 @@ import onnx_ir as ir
 from tinsmith.graph.channel_order import reorder
 from tinsmith.graph.edit import (
     add_constant,
+    constant,
     discard,
     each,
+    get_int,
     get_ints,
     graph_of,
+    input_of,
     insert,
     only_user,
     present,
     producer,
     replace,
     shape_of,
+    swap,
 )
 
 
 def apply(graph: ir.Graph) -> bool:
     """Runs the pass; tells whether anything changed."""
-    return each(graph, ("Reshape",), _shuffle)
+    return each(graph, ("Gather",), _group) | each(graph, ("Reshape",), _shuffle)
+
+
+def _group(node: ir.Node) -> bool:
+    """One group of a shuffle, numbered by a scalar index along the first dimension."""
+    index, shape = constant(input_of(node, 1)), shape_of(node.outputs[0])
+    outer = producer(present(node, 0), "Reshape")
+    transpose = producer(present(outer, 0), "Transpose") if outer is not None else None
+    apart = producer(present(transpose, 0), "Reshape") if transpose is not None else None
+    if index is None or index.ndim or get_int(node, "axis", 0) or transpose is None or apart is None:
+        return False
+    source, split = present(apart, 0), shape_of(apart.outputs[0])
+    if len(split) != 3 or len(shape) < 3 or get_ints(transpose, "perm", ()) != (1, 0, 2):
+        return False
+    channels, groups, _ = split
+    wanted = (1, channels * groups, *shape[2:])
+    if shape[:2] != (1, channels) or shape_of(source) != wanted or len(shape_of(present(node, 0))) != len(shape) + 1:
+        return False
+    rows = ([int(index) % groups], [channels * groups], [1], [groups])
+    bounds = [add_constant(graph_of(node), np.array(row, np.int64), f"{node.name}.bounds") for row in rows]
+    swap(node, "Slice", [source, *bounds])
+    return True
 
 
 def _shuffle(node: ir.Node) -> bool:

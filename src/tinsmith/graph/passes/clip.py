@@ -1,6 +1,7 @@
 """Bounds of activations in one form: Relu, and Clip with constant bounds.
 
 - Min and Max with a constant of one element are Clips with one bound.
+- Clip with a bound that is computed is Max and Min.
 - Clip from 0 upwards is Relu; Clip without effective bounds disappears.
 - Of Relu and Clip in a row one Clip is left: clip(clip(x, a, b), c, d) = clip(x, clip(a, c, d), clip(b, c, d)).
 - max(x, s·x) with 0 ≤ s ≤ 1 is LeakyRelu.
@@ -20,6 +21,8 @@ from tinsmith.graph.edit import (
     each,
     graph_of,
     input_of,
+    insert,
+    is_constant,
     is_float,
     only_user,
     operands,
@@ -38,6 +41,7 @@ def apply(graph: ir.Graph) -> bool:
     """Runs the pass; tells whether anything changed."""
     changed = each(graph, ("Max",), _leaky_relu)
     changed |= each(graph, ("Min", "Max"), _extreme)
+    changed |= each(graph, ("Clip",), _computed_bounds)
     return changed | each(graph, ("Clip", "Relu"), _clip)
 
 
@@ -100,6 +104,19 @@ def _clip(node: ir.Node) -> bool:
         _write(node, source, limits)
         return True
     return False
+
+
+def _computed_bounds(node: ir.Node) -> bool:
+    low, high = input_of(node, 1), input_of(node, 2)
+    if not is_float(node.outputs[0]) or all(bound is None or is_constant(bound) for bound in (low, high)):
+        return False
+    value = present(node, 0)
+    if low is not None and high is not None:
+        value = insert(node, "Max", [value, low], shape_of(value), name=f"{node.name}.above")
+    kind, bound = ("Max", low) if high is None else ("Min", high)
+    assert bound is not None
+    swap(node, kind, [value, bound])
+    return True
 
 
 def _as_written(node: ir.Node, limits: Bounds) -> bool:

@@ -7,11 +7,13 @@ everywhere is LeakyRelu's, one that varies along one axis PRelu's. Equal up to t
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import onnx_ir as ir
 
 from tinsmith.graph.edit import Array, add_constant, each, graph_of, is_float, shape_of, swap
-from tinsmith.graph.formula import Formula, between, computed, variables
+from tinsmith.graph.formula import Formula, Places, between, computed, variables
 
 _BENDING = frozenset(("Relu", "LeakyRelu", "Abs", "Max", "Min", "Clip"))
 _PARTS = _BENDING | {"Add", "Sub", "Mul", "Div", "Neg"}
@@ -22,14 +24,14 @@ _POINTS = (0.0, 0.3, -0.7, 5.0, -1e3)
 
 def apply(graph: ir.Graph) -> bool:
     """Runs the pass; tells whether anything changed."""
-    return each(graph, ("Add", "Sub"), _fuse)
+    return each(graph, ("Add", "Sub"), partial(_fuse, Places()))
 
 
-def _fuse(node: ir.Node) -> bool:
+def _fuse(order: Places, node: ir.Node) -> bool:
     output = node.outputs[0]
     if len(computed(node)) != 2 or not is_float(output):
         return False
-    formula = _formula(node)
+    formula = _formula(node, order)
     if formula is None:
         return False
     slope = _slope(formula)
@@ -43,10 +45,9 @@ def _fuse(node: ir.Node) -> bool:
     return True
 
 
-def _formula(node: ir.Node) -> Formula | None:
+def _formula(node: ir.Node, order: Places) -> Formula | None:
     """The node as a function of the nearest value both operands come from."""
     output = node.outputs[0]
-    order = {other: place for place, other in enumerate(graph_of(node))}
     source = next((value for value in variables(output, order) if value is not output), None)
     if source is None or shape_of(source) != shape_of(output):
         return None

@@ -54,7 +54,7 @@ def _rewrite(node: ir.Node) -> bool:
     spread = [axis for axis, walk in enumerate(walks) if walk.dilation > 1]
     value, walks = _pad(node, value, walks)
     first = tuple(_skipped(walk) if axis in spread else walk for axis, walk in enumerate(walks))
-    if spread and any(walk.kernel > 1 for walk in first):
+    if spread and any(walk != _skipped(walk) for walk in first):
         value = _pool(node, value, first)
     for axis in spread[:-1]:
         value = _spread(node, value, axis, walks[axis])

@@ -6,6 +6,7 @@
   depthwise 1×1 Conv where x has channels and one or two spatial dimensions: one rounding on the chip instead of two,
   with a bias as wide as the accumulator.
 - BatchNormalization of other ranks becomes Mul and Add.
+- Single numbers beside a function that becomes a look-up table stay, and become part of the table.
 
 Runs after the folds into neighbouring layers. Computed in double precision: equal up to the rounding of constants.
 """
@@ -27,6 +28,7 @@ from tinsmith.graph.edit import (
     shape_of,
     swap,
 )
+from tinsmith.ops.functions import OPERATORS as TABLES
 
 
 def apply(graph: ir.Graph) -> bool:
@@ -51,16 +53,24 @@ def _merge(node: ir.Node) -> bool:
     first = None if before is None or only_user(found.source) is not node else read(before)
     if first is not None:
         both = Affine(first.source, first.scale * found.scale, first.shift * found.scale + found.shift)
-        if both.scales != both.shifts or _is_depthwise(both):
+        if both.scales != both.shifts or (_is_depthwise(both) and not _joins_table(node, both)):
             return _write(node, both)
     return node.op_type == "BatchNormalization" and _write(node, found)
+
+
+def _joins_table(node: ir.Node, affine: Affine) -> bool:
+    """Whether the numbers are part of a function that becomes a table anyway (`tinsmith.graph.functions`)."""
+    names = {operator.name for operator in TABLES}
+    before = affine.source.producer()
+    beside = [*node.outputs[0].consumers(), *([] if before is None else [before])]
+    return affine.scale.size == affine.shift.size == 1 and any(other.op_type in names for other in beside)
 
 
 def _is_depthwise(affine: Affine) -> bool:
     """Whether the numbers are one per channel of a map, and not the same number for a sequence's every step."""
     shape = shape_of(affine.source)
     scalars = affine.scale.size == affine.shift.size == 1
-    return affine.along(1) is not None and (len(shape) == 4 or (len(shape) == 3 and not scalars))
+    return shape[0] == 1 and affine.along(1) is not None and (len(shape) == 4 or (len(shape) == 3 and not scalars))
 
 
 def _write(node: ir.Node, affine: Affine) -> bool:

@@ -3,7 +3,8 @@
 Matched, with every shape known: Identity, Dropout and Cast to the same type; Reshape, Flatten, Squeeze, Unsqueeze,
 Expand, Tile, Slice and Resize whose output has the input's shape and order; Transpose that changes nothing; Pad by
 nothing; Concat, Sum, Max, Min, Mean and Split of one tensor; Mul and Div by ones, Add and Sub of zeros; pooling with
-windows of one element; sums, means and extremes over dimensions of one element.
+windows of one element; sums, means and extremes over dimensions of one element, or over no axes where that is asked
+for.
 """
 
 from __future__ import annotations
@@ -96,6 +97,8 @@ def _window_of_one(node: ir.Node) -> bool:
 
 def _over_ones(node: ir.Node) -> bool:
     shape, axes = shape_of(present(node, 0)), integers(input_of(node, 1))
+    if get_int(node, "noop_with_empty_axes", 0) and (axes == () or input_of(node, 1) is None):
+        return True
     return axes is not None and bool(axes) and all(shape[axis] == 1 for axis in axes)
 
 

@@ -2,7 +2,9 @@
 
 - InstanceNormalization, and GroupNormalization with the elements of a group in a row, are LayerNormalization over what
   they normalize; their scale and bias per channel follow as Mul and Add.
+- BatchNormalization with computed numbers is spelled out; constant ones are `merge_affine`'s.
 - MeanVarianceNormalization is LayerNormalization over its axes.
+- LayerNormalization that also gives the mean and the inverse deviation has them computed beside it.
 - LRN, x / (k + α/n · Σx²)^β over neighbouring channels: the sum is a Conv of x² with a band of α/n as weights.
 - Scale and bias of LayerNormalization and RMSNormalization get one element for each element normalized, which ONNX
   leaves to broadcasting; constants that follow LayerNormalization along those axes are multiplied into them.
@@ -30,22 +32,32 @@ from tinsmith.graph.edit import (
     graph_of,
     input_of,
     insert,
+    is_constant,
     only_user,
     present,
     producer,
+    replace,
     set_constant,
     shape_of,
     swap,
 )
 from tinsmith.graph.normalization import SMALLEST_EPSILON, Norm, write
 
-ENABLES: tuple[str, ...] = ("InstanceNormalization", "GroupNormalization", "MeanVarianceNormalization", "LRN")
+ENABLES: tuple[str, ...] = (
+    "BatchNormalization",
+    "InstanceNormalization",
+    "GroupNormalization",
+    "MeanVarianceNormalization",
+    "LRN",
+)
 
 
 def apply(graph: ir.Graph) -> bool:
     """Runs the pass; tells whether anything changed."""
     changed = each(graph, ("InstanceNormalization", "GroupNormalization"), _groups)
+    changed |= each(graph, ("BatchNormalization",), _computed_batch)
     changed |= each(graph, ("MeanVarianceNormalization",), _mean_variance)
+    changed |= each(graph, ("LayerNormalization",), _further_results)
     changed |= each(graph, ("LRN",), _local_response)
     changed |= each(graph, ("LayerNormalization", "RMSNormalization"), _full_parameters)
     return changed | each(graph, ("Mul", "Div", "Add", "Sub"), _into_parameters)
@@ -55,24 +67,78 @@ def _groups(node: ir.Node) -> bool:
     source, shape = present(node, 0), shape_of(present(node, 0))
     channels = shape[1]
     groups = get_int(node, "num_groups", channels) if node.op_type == "GroupNormalization" else channels
-    given = [constant(input_of(node, index)) for index in (1, 2)]
-    parameters = [np.repeat(array, channels // array.size) for array in given if array is not None and array.size]
-    if len(parameters) != 2 or shape[0] != 1 or len(shape) < 3:
+    columns = [_column(node, index) for index in (1, 2)]
+    if columns[0] is None or columns[1] is None or len(shape) < 3:
         return False
-    graph, name = graph_of(node), node.name or node.op_type
-    column = (-1, *(1 for _ in shape[2:]))
-    value = _rows(node, source, (1, groups, math.prod(shape[1:]) // groups))
-    kept = shape_of(value)[2:]
-    ones = add_constant(graph, np.ones(kept, np.float32), f"{name}.ones")
-    epsilon = get_float(node, "epsilon", 1e-5)
-    attributes = {"axis": 2, "epsilon": epsilon}
+    name = node.name or node.op_type
+    value = _rows(node, source, (shape[0], groups, math.prod(shape[1:]) // groups))
+    ones = add_constant(graph_of(node), np.ones(shape_of(value)[2:], np.float32), f"{name}.ones")
+    attributes = {"axis": 2, "epsilon": get_float(node, "epsilon", 1e-5)}
     value = insert(node, "LayerNormalization", [value, ones], shape_of(value), attributes, name=f"{name}.normalized")
-    value = _rows(node, value, shape)
-    scale, bias = (
-        add_constant(graph, array.reshape(column), f"{name}.{label}")
-        for array, label in zip(parameters, ("scale", "bias"), strict=True)
-    )
-    swap(node, "Add", [insert(node, "Mul", [value, scale], shape, name=f"{name}.scaled"), bias])
+    scaled = insert(node, "Mul", [_rows(node, value, shape), columns[0]], shape, name=f"{name}.scaled")
+    swap(node, "Add", [scaled, columns[1]])
+    return True
+
+
+def _column(node: ir.Node, index: int) -> ir.Value | None:
+    """An input with a number per channel (or per group of them), so that it broadcasts; None where it is absent."""
+    value, shape = input_of(node, index), shape_of(present(node, 0))
+    if value is None:
+        return None
+    size = math.prod(shape_of(value))
+    column = (shape[1], *(1 for _ in shape[2:]))
+    array = constant(value)
+    if array is not None and size and shape[1] % size == 0:
+        full = np.repeat(array, shape[1] // size).reshape(column)
+        return add_constant(graph_of(node), full, value.name or f"{node.name}.column")
+    if size != shape[1]:
+        return None
+    wanted = add_constant(graph_of(node), np.array(column, dtype=np.int64), f"{node.name}.column")
+    return insert(node, "Reshape", [value, wanted], column, name=f"{value.name}.column")
+
+
+def _computed_batch(node: ir.Node) -> bool:
+    """BatchNormalization with numbers that are computed; `merge_affine` takes constant ones."""
+    if len(node.outputs) > 1 or all(is_constant(value) for value in node.inputs[1:]) or len(node.inputs) != 5:
+        return False
+    shape, graph, name = shape_of(present(node, 0)), graph_of(node), node.name or node.op_type
+    scale, bias, mean, variance = (_column(node, index) for index in range(1, 5))
+    if scale is None or bias is None or mean is None or variance is None:
+        return False
+    column = shape_of(variance)
+    epsilon = add_constant(graph, np.array(get_float(node, "epsilon", 1e-5), dtype=np.float32), f"{name}.epsilon")
+    total = insert(node, "Add", [variance, epsilon], column, name=f"{name}.total")
+    root = insert(node, "Sqrt", [total], column, name=f"{name}.root")
+    factor = insert(node, "Div", [scale, root], column, name=f"{name}.factor")
+    centred = insert(node, "Sub", [present(node, 0), mean], shape, name=f"{name}.centred")
+    swap(node, "Add", [insert(node, "Mul", [centred, factor], shape, name=f"{name}.scaled"), bias])
+    return True
+
+
+def _further_results(node: ir.Node) -> bool:
+    """The mean and the inverse deviation of a LayerNormalization, computed beside it."""
+    if len(node.outputs) < 2:
+        return False
+    source, name, graph = present(node, 0), node.name or node.op_type, graph_of(node)
+    rank = len(shape_of(source))
+    axes = np.arange(get_int(node, "axis", -1) % rank, rank, dtype=np.int64)
+    kept = shape_of(node.outputs[1])
+    along = add_constant(graph, axes, f"{name}.axes")
+    mean = insert(node, "ReduceMean", [source, along], kept, {"keepdims": 1}, name=f"{name}.mean")
+    if len(node.outputs) == 3 and (node.outputs[2].uses() or node.outputs[2].is_graph_output()):
+        centred = insert(node, "Sub", [source, mean], shape_of(source), name=f"{name}.centred")
+        square = insert(node, "Mul", [centred, centred], shape_of(source), name=f"{name}.square")
+        variance = insert(node, "ReduceMean", [square, along], kept, {"keepdims": 1}, name=f"{name}.variance")
+        number = np.array(get_float(node, "epsilon", 1e-5), dtype=np.float32)
+        total = insert(
+            node, "Add", [variance, add_constant(graph, number, f"{name}.epsilon")], kept, name=f"{name}.total"
+        )
+        root = insert(node, "Sqrt", [total], kept, name=f"{name}.root")
+        one = add_constant(graph, np.array(1, dtype=np.float32), f"{name}.one")
+        replace(node.outputs[2], insert(node, "Div", [one, root], kept, name=f"{name}.inverse"), keep_name=True)
+    replace(node.outputs[1], mean, keep_name=True)
+    attributes = {"axis": int(axes[0]), "epsilon": get_float(node, "epsilon", 1e-5)}
+    swap(node, "LayerNormalization", node.inputs, attributes)
     return True
 
 

@@ -17,12 +17,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import onnx_ir as ir
 
-from tinsmith.graph.edit import Array, each, graph_of, is_float, shape_of
-from tinsmith.graph.formula import REDUCTIONS, Formula, between, reduced_axes, variables
+from tinsmith.graph.edit import Array, each, is_float, shape_of
+from tinsmith.graph.formula import REDUCTIONS, Formula, Places, between, reduced_axes, variables
 from tinsmith.graph.normalization import SMALLEST_EPSILON, Kind, Norm, normalized, write
 
 _EXACT, _LOOSE = 1e-6, 1e-5
@@ -30,19 +31,18 @@ _PROBES = ((1.0, 0.5), (30.0, -4.0), (1e-2, 0.0), (1e-3, 1e-3))
 """Deviation and mean of the inputs that are tried; the first ones decide where only deviations from 1 on count."""
 _LARGE = 2
 _MOST_STEPS = 24
-_MOST_ELEMENTS = 1 << 22
+_MOST_ELEMENTS = 1 << 20
 
 
 def apply(graph: ir.Graph) -> bool:
     """Runs the pass; tells whether anything changed."""
-    return each(graph, REDUCTIONS, _fuse)
+    return each(graph, REDUCTIONS, partial(_fuse, Places()))
 
 
-def _fuse(node: ir.Node) -> bool:
+def _fuse(order: Places, node: ir.Node) -> bool:
     axes, source = reduced_axes(node), node.inputs[0]
     if axes is None or source is None or not is_float(source) or math.prod(shape_of(source)) > _MOST_ELEMENTS:
         return False
-    order = {other: place for place, other in enumerate(graph_of(node))}
     best: tuple[Formula, Norm] | None = None
     for x in variables(source, order):
         if shape_of(x) != shape_of(source):
@@ -76,7 +76,7 @@ def _outputs(node: ir.Node, x: ir.Value, order: Mapping[ir.Node, int]) -> Iterat
         if shape_of(formula.output) == shape_of(x) and len(formula.nodes) > 1:
             yield formula
         for user in current.outputs[0].consumers():
-            if user not in reached and user in order:
+            if user not in reached:
                 reached.add(user)
                 pending.append(user)
 

@@ -3,6 +3,7 @@
 - xⁿ by a constant n: 2 is x · x, 3 is x · x · x, 1/2 is Sqrt, -1 is a quotient; other powers stay.
 - 1/x is Div, which rounds once; x · (1/y) is x / y.
 - |x| is LeakyRelu with the slope -1, exact in integers.
+- Reductions over no axes at all (`noop_with_empty_axes`) are what they do to one element: |x|, x · x, Log or nothing.
 
 Equal up to the rounding of float operations.
 """
@@ -15,9 +16,11 @@ import onnx_ir as ir
 from tinsmith.graph.edit import (
     add_constant,
     each,
+    get_int,
     graph_of,
     input_of,
     insert,
+    integers,
     is_float,
     only_user,
     present,
@@ -28,6 +31,13 @@ from tinsmith.graph.edit import (
 )
 
 ENABLES: tuple[str, ...] = ("Abs", "Reciprocal")
+_OF_ONE_ELEMENT = {
+    "ReduceL1": "Abs",
+    "ReduceL2": "Abs",
+    "ReduceSumSquare": "Mul",
+    "ReduceLogSum": "Log",
+    "ReduceLogSumExp": "Identity",
+}
 
 
 def apply(graph: ir.Graph) -> bool:
@@ -35,6 +45,7 @@ def apply(graph: ir.Graph) -> bool:
     changed = each(graph, ("Pow",), _power)
     changed |= each(graph, ("Mul",), _quotient)
     changed |= each(graph, ("Reciprocal",), _reciprocal)
+    changed |= each(graph, _OF_ONE_ELEMENT, _over_nothing)
     return changed | each(graph, ("Abs",), _magnitude)
 
 
@@ -83,4 +94,14 @@ def _magnitude(node: ir.Node) -> bool:
     if not is_float(node.outputs[0]):
         return False
     swap(node, "LeakyRelu", [present(node, 0)], {"alpha": -1.0})
+    return True
+
+
+def _over_nothing(node: ir.Node) -> bool:
+    source, axes = present(node, 0), input_of(node, 1)
+    none = axes is None or integers(axes) == ()
+    if not none or not get_int(node, "noop_with_empty_axes", 0) or not is_float(source):
+        return False
+    kind = _OF_ONE_ELEMENT[node.op_type]
+    swap(node, kind, [source, source] if kind == "Mul" else [source])
     return True

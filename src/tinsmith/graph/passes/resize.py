@@ -18,6 +18,7 @@ from itertools import pairwise
 
 import numpy as np
 import onnx_ir as ir
+from numpy.typing import NDArray
 
 from tinsmith.graph.edit import (
     Array,
@@ -25,6 +26,7 @@ from tinsmith.graph.edit import (
     add_constant,
     constant,
     each,
+    fresh,
     get_ints,
     get_string,
     graph_of,
@@ -32,6 +34,7 @@ from tinsmith.graph.edit import (
     insert,
     leave_out,
     present,
+    producer,
     replace,
     set_attributes,
     set_constant,
@@ -43,6 +46,7 @@ from tinsmith.graph.resampling import CROP, Matrix, Sampling, changes, matrix, p
 from tinsmith.ops.resampling import Phases, phases
 from tinsmith.ops.resize_positions import Stretch
 
+ENABLES = ("Upsample",)
 _Maps = dict[int, tuple[Sampling, Matrix]]
 _SAME = 1e-4
 _PLAIN = ("antialias", "exclude_outside", "axes", "keep_aspect_ratio_policy", "extrapolation_value")
@@ -67,6 +71,8 @@ def _rewrite(node: ir.Node) -> bool:
     wanted = _as_the_runtime(node, maps)
     if wanted is not None:
         return _restate(node, wanted, maps)
+    if _counts_channels_last(node, maps):
+        return _channels_first(node)
     value = present(node, 0)
     for axis in sorted(maps, key=lambda axis: maps[axis][0].result / maps[axis][0].length):
         value = _along(node, value, axis, maps[axis][1])
@@ -96,6 +102,48 @@ def _as_the_runtime(node: ir.Node, maps: _Maps) -> dict[str, str] | None:
         if all(_same(_blends(s, aligned), w) for s, w in zip(stretches, wanted, strict=True)):
             return {"mode": "linear", "coordinate_transformation_mode": mode}
     return None
+
+
+def _counts_channels_last(node: ir.Node, maps: _Maps) -> bool:
+    """Whether it resizes what would be height and width if channels were the last dimension, and says so plainly."""
+    rank = len(shape_of(present(node, 0)))
+    if rank not in (3, 4) or 1 not in maps or max(maps) == rank - 1 or input_of(node, 1) is not None:
+        return False
+    plain = not any(name in node.attributes for name in ("axes", "keep_aspect_ratio_policy"))
+    return plain and min(maps) == 1 and not all(_is_regular(picked(weights)) for _, weights in maps.values())
+
+
+def _is_regular(index: NDArray[np.int64] | None) -> bool:
+    """Whether elements are picked at regular steps."""
+    steps = set() if index is None else {int(b - a) for a, b in pairwise(index)}
+    return index is not None and len(steps) <= 1 and min(steps, default=1) > 0
+
+
+def _channels_first(node: ir.Node) -> bool:
+    """The same Resize between two Transposes, which the file's order of dimensions mostly makes superfluous."""
+    source, result = present(node, 0), shape_of(node.outputs[0])
+    rank = len(result)
+    first, last = (0, rank - 1, *range(1, rank - 1)), (0, *range(2, rank), 1)
+    turned = insert(
+        node,
+        "Transpose",
+        [source],
+        [shape_of(source)[axis] for axis in first],
+        {"perm": first},
+        name=f"{node.name}.turned",
+    )
+    inputs: list[ir.Value | None] = [turned]
+    for index in (1, 2, 3):
+        numbers = constant(input_of(node, index))
+        row = numbers[list(first)] if numbers is not None and numbers.size == rank else None
+        inputs.append(None if row is None else add_constant(graph_of(node), row, f"{node.name}.factors"))
+    attributes = {name: attribute.value for name, attribute in node.attributes.items()}
+    shape = [result[axis] for axis in first]
+    resized = insert(node, "Resize", inputs, shape, attributes, name=f"{node.name}.resized")
+    back, inner = swap(node, "Transpose", [resized], {"perm": last}), producer(resized)
+    assert inner is not None
+    back.name, inner.name = fresh(graph_of(back), f"{back.name}.back"), back.name
+    return True
 
 
 def _stretch(node: ir.Node, one: Sampling) -> Stretch:
@@ -161,20 +209,19 @@ def _along(node: ir.Node, value: ir.Value, axis: int, weights: Matrix) -> ir.Val
     """One dimension resampled, in nodes in front of ``node``."""
     index = picked(weights)
     if index is not None:
-        return _pick(node, value, axis, index.tolist())
+        return _pick(node, value, axis, index)
     found = phases(weights) if len(shape_of(value)) == 4 and axis >= 2 else None
     return _multiply(node, value, axis, weights) if found is None else _alternate(node, value, axis, found)
 
 
-def _pick(node: ir.Node, value: ir.Value, axis: int, index: list[int]) -> ir.Value:
+def _pick(node: ir.Node, value: ir.Value, axis: int, index: NDArray[np.int64]) -> ir.Value:
     shape = list(shape_of(value))
-    shape[axis] = len(index)
-    steps = {b - a for a, b in pairwise(index)}
-    if len(steps) <= 1 and min(steps, default=1) > 0:
-        bounds = ([index[0]], [index[-1] + 1], [axis], [min(steps, default=1)])
-        given = [_integers(node, row, "bounds") for row in bounds]
+    shape[axis] = index.size
+    if _is_regular(index):
+        step = int(index[1] - index[0]) if index.size > 1 else 1
+        given = [_integers(node, [n], "bounds") for n in (int(index[0]), int(index[-1]) + 1, axis, step)]
         return insert(node, "Slice", [value, *given], shape, name=f"{node.name}.picked")
-    where = _integers(node, index, "indices")
+    where = _integers(node, index.tolist(), "indices")
     return insert(node, "Gather", [value, where], shape, {"axis": axis}, name=f"{node.name}.picked")
 
 

@@ -113,11 +113,21 @@ def _pairs(node: ir.Node, terms: Sequence[ir.Value]) -> bool:
         return True
     a, b = terms if not is_constant(terms[1]) else terms[::-1]
     shape = _common(terms)
+    a, b = (_of_rank(node, value, len(shape)) for value in (a, b))
     largest = node.op_type == "Max"
     difference = insert(node, "Sub", [b, a] if largest else [a, b], shape, name=f"{name}.difference")
     above = insert(node, "Relu", [difference], shape, name=f"{name}.above")
     swap(node, "Add" if largest else "Sub", [above, a] if largest else [a, above])
     return True
+
+
+def _of_rank(node: ir.Node, value: ir.Value, rank: int) -> ir.Value:
+    """A computed operand with all dimensions, so that it can have the other's layout."""
+    shape = (1,) * (rank - len(shape_of(value))) + shape_of(value)
+    if is_constant(value) or shape == shape_of(value):
+        return value
+    wanted = add_constant(graph_of(node), np.array(shape, dtype=np.int64), f"{node.name}.shape")
+    return _reshaped(node, value, wanted, shape)
 
 
 def _mean(node: ir.Node, terms: Sequence[ir.Value]) -> bool:

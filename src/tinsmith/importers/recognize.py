@@ -1,0 +1,101 @@
+"""What a file is that is not an ONNX model: by its first bytes, whatever it is called, or by the end of its name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A file format.
+
+    Attributes:
+        kind: What it is, with an article.
+        way_out: How it becomes an ONNX model, a sentence.
+    """
+
+    kind: str
+    way_out: str
+
+
+_TORCH = "Export it to ONNX: torch.onnx.export(model, inputs, 'model.onnx', dynamo=True)."
+_KERAS = "Export it to ONNX: model.export('model.onnx', format='onnx')."
+_TFLITE = "Export it to ONNX: python -m tf2onnx.convert --tflite model.tflite --output model.onnx."
+
+SUFFIXES: Mapping[str, Kind] = MappingProxyType(
+    {
+        ".pt2": Kind(
+            "a PyTorch exported program",
+            "Export it to ONNX: torch.onnx.export(program, f='model.onnx', dynamo=True).",
+        ),
+        ".pt": Kind("a PyTorch file", _TORCH),
+        ".pth": Kind("a PyTorch file", _TORCH),
+        ".keras": Kind("a Keras model", _KERAS),
+        ".h5": Kind("a Keras model", _KERAS),
+        ".tflite": Kind("a TensorFlow Lite model", _TFLITE),
+    }
+)
+"""Formats people come with, by the end of the name."""
+
+_UNPACK = "Unpack it and give the model in it."
+_STARTS: Mapping[bytes, Kind] = MappingProxyType(
+    {
+        b"version https://git-lfs": Kind(
+            "a pointer that Git LFS leaves in the place of a large file",
+            "Fetch the file itself: git lfs pull.",
+        ),
+        b"<!doctype html": Kind("a web page", "The download went wrong: fetch the file itself, not the page about it."),
+        b"<html": Kind("a web page", "The download went wrong: fetch the file itself, not the page about it."),
+        b"\x89hdf\r\n": Kind("an HDF5 file, as Keras writes them", _KERAS),
+        b"\x80\x02": Kind("a Python pickle, as PyTorch writes them", _TORCH),
+        b"\x80\x04": Kind("a Python pickle, as PyTorch writes them", _TORCH),
+        b"edl1": Kind("an .espdl file: quantized already", "tinsmith simulate and tinsmith inspect read it."),
+        b"edl2": Kind("an .espdl file: quantized already", "tinsmith simulate and tinsmith inspect read it."),
+        b"\x1f\x8b": Kind("a gzip archive", _UNPACK),
+        b"7z\xbc\xaf": Kind("a 7z archive", _UNPACK),
+        b"rar!": Kind("a RAR archive", _UNPACK),
+        b"<?xml": Kind("an XML file", "Export the model to ONNX."),
+        b"\x93numpy": Kind("a NumPy file", "Give the model, and data with --data."),
+    }
+)
+"""By what they begin with, in small letters."""
+_HEAD = 4096
+
+
+def recognize(data: bytes) -> Kind | None:
+    """The format of a file that is no ONNX model; None where it cannot be told.
+
+    Args:
+        data: The whole file.
+    """
+    start = data[:64].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    for signature, kind in _STARTS.items():
+        if start.startswith(signature):
+            return kind
+    if start.startswith(b"pk\x03\x04"):
+        return _archive(data)
+    if data[4:8] == b"TFL3":
+        return Kind("a TensorFlow Lite model", _TFLITE)
+    if data[4:8] == b"ORTM":
+        return Kind("a model in ONNX Runtime's own format", "Give the .onnx file it was made from.")
+    return _text(start, data[:_HEAD])
+
+
+def _archive(data: bytes) -> Kind:
+    head, tail = data[:_HEAD], data[-(1 << 16) :]
+    if b"data.pkl" in head or b"/data.pkl" in tail:
+        return Kind("a PyTorch file", _TORCH)
+    if b"model.weights.h5" in tail:
+        return Kind("a Keras model", _KERAS)
+    return Kind("a zip archive", _UNPACK)
+
+
+def _text(start: bytes, head: bytes) -> Kind | None:
+    if start.startswith((b"ir_version:", b"<ir_version")) or (start.startswith(b"<") and b"ir_version" in head):
+        kind = "a model in text form"
+        return Kind(kind, "Give it a name that ends in .textproto, or in .onnxtxt where it begins with '<'.")
+    if start.startswith(b"{") and b'"irVersion"' in head:
+        return Kind("a model as JSON", "Give it a name that ends in .json.")
+    return None
