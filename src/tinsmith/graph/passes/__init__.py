@@ -37,8 +37,8 @@ from tinsmith.graph.passes import (
     hard_swish,
     inputs,
     last_step,
-    leaky,
     leading_ones,
+    leaky,
     lp_pool,
     masks,
     matmul,
@@ -61,6 +61,7 @@ from tinsmith.graph.passes import (
     rotary,
     running_sums,
     scatter_elements,
+    shared_constants,
     sigmoid,
     simple_rnn,
     sink_transposes,
@@ -141,7 +142,7 @@ PHASES: tuple[tuple[Rewrite, ...], ...] = (
         repeats.apply,
     ),
     # What is still alone now has no neighbour to go into.
-    (merge_affine.apply, moves.apply, few_dimensions.apply, leading_ones.apply, grouped_conv.apply),
+    (merge_affine.apply, moves.apply, few_dimensions.apply, leading_ones.apply, grouped_conv.apply, shared_constants.apply),
 )
 _MOST_ROUNDS = 100
 
