@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.graph.models import check, model, node, op_types, value
@@ -96,6 +96,7 @@ def test_conditions_of_several_tensors(op_type: str) -> None:
     assert set(view(canonical)) <= operators().keys()
 
 
+@settings(max_examples=40)
 @given(st.data())
 def test_any_condition(data: st.DataObject) -> None:
     names = [f"x{i}" for i in range(3)]
