@@ -142,7 +142,14 @@ PHASES: tuple[tuple[Rewrite, ...], ...] = (
         repeats.apply,
     ),
     # What is still alone now has no neighbour to go into.
-    (merge_affine.apply, moves.apply, few_dimensions.apply, leading_ones.apply, grouped_conv.apply, shared_constants.apply),
+    (
+        merge_affine.apply,
+        moves.apply,
+        few_dimensions.apply,
+        leading_ones.apply,
+        grouped_conv.apply,
+        shared_constants.apply,
+    ),
 )
 _MOST_ROUNDS = 100
 
