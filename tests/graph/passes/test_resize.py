@@ -35,7 +35,7 @@ def resize(
     return model(nodes, {"x": shape}, "y", found)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     lengths=st.tuples(st.integers(1, 7), st.integers(1, 7)), factors=st.tuples(FACTORS, FACTORS), by_size=st.booleans(),
     coordinates=st.sampled_from(MODES), rounding=st.sampled_from(ROUNDINGS),
@@ -60,7 +60,7 @@ def test_every_mode(
     assert refused(canonical) == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     lengths=st.tuples(st.integers(2, 9), st.integers(2, 9)), factors=st.tuples(FACTORS, FACTORS),
     mode=st.sampled_from(["linear", "cubic"]), outside=st.integers(0, 1),
