@@ -38,6 +38,9 @@ def _merge(node: ir.Node) -> bool:
     if sizes is None:
         return False
     inner, outer = perm_of(first), perm_of(node)
+    if (inner, outer) == ((0, 2, 3, 1), (0, 3, 1, 2)):
+        # A map's channels last and back: the chip has them there, and nothing moves.
+        return False
     source = [part for axis in range(len(before)) for part in _parts(before, inner.index(axis), sizes)]
     result = [part for axis in outer for part in _parts(after, axis, sizes)]
     runs: list[list[int]] = []
