@@ -21,6 +21,7 @@ import traceback
 import warnings
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -184,15 +185,17 @@ def main(arguments: Sequence[str]) -> int:
     tally, begun = Tally(), time.perf_counter()
     number, last = options.first, options.first + options.rounds
     models = _models(options.files)
-    while number < last and len(tally.findings) < options.most:
-        known = set(tally.findings)
-        number = _watch(number, min(number + _BATCH, last), options.seed, options.files, tally)
-        for finding in sorted(set(tally.findings) - known):
-            place = kept(mutated(finding, options.seed, models), finding, ".onnx")
-            sys.stdout.write(f"round {finding}: {tally.findings[finding]}; saved as {place}\n")
-            sys.stdout.flush()
+    with suppress(KeyboardInterrupt):  # what was found until then is told
+        while number < last and len(tally.findings) < options.most:
+            known = set(tally.findings)
+            number = _watch(number, min(number + _BATCH, last), options.seed, options.files, tally)
+            for finding in sorted(set(tally.findings) - known):
+                place = kept(mutated(finding, options.seed, models), finding, ".onnx")
+                sys.stdout.write(f"round {finding}: {tally.findings[finding]}; saved as {place}\n")
+                sys.stdout.flush()
     seconds, (slowest, which) = time.perf_counter() - begun, tally.slowest
-    sys.stdout.write(f"{number - options.first} models in {seconds:.0f} s, slowest {slowest:.1f} s (round {which}): ")
+    done = sum(tally.outcomes.values()) + len(tally.findings)
+    sys.stdout.write(f"{done} models in {seconds:.0f} s, slowest {slowest:.1f} s (round {which}): ")
     sys.stdout.write(", ".join(f"{count} {what}" for what, count in tally.outcomes.most_common()) + "\n")
     sys.stdout.write(f"{len(tally.findings)} findings\n")
     return 1 if tally.findings else 0

@@ -113,7 +113,7 @@ def run(model: Any, data: Any, recipe: Recipe, target: Target, progress: Progres
     from tinsmith.algorithms.scales import choose_formats
     from tinsmith.graph.canonical import canonicalize
     from tinsmith.graph.functions import small_tables, without_functions
-    from tinsmith.graph.head import head_notes
+    from tinsmith.graph.head import head_notes, way_out
     from tinsmith.graph.network import network
     from tinsmith.lower import lower
     from tinsmith.placement import forced
@@ -122,9 +122,10 @@ def run(model: Any, data: Any, recipe: Recipe, target: Target, progress: Progres
     tell: Progress = progress if progress is not None else lambda stage, done, total: None
     tell("read the model", 0, None)
     source = importers.load(model)
-    canonical = canonicalize(source, input_shapes=recipe.input_shapes or None, outputs=recipe.outputs or None)
-    net = network(canonical)
-    placement = _placed(net, recipe, target)
+    with way_out(source, bool(recipe.outputs)):
+        canonical = canonicalize(source, input_shapes=recipe.input_shapes or None, outputs=recipe.outputs or None)
+        net = network(canonical)
+        placement = _placed(net, recipe, target)
     widths = {name: decision.bits for name, decision in placement.items()}
     small = small_tables(net, widths, target)
     if small:

@@ -269,8 +269,9 @@ def test_models_onnx_runtime_refuses() -> None:
 
 
 def test_a_product_that_is_transposed_as_well(rng: np.random.Generator) -> None:
-    nodes: list[Any] = [("Gemm", ["x", "w"], ["h"], {}), ("Transpose", ["h"], ["y"], {"perm": [1, 0]})]
+    turned: list[Any] = [("Transpose", [a], [b], {"perm": [1, 0]}) for a, b in ("xt", "hy")]
+    nodes = [turned[0], ("Gemm", ["t", "w"], ["h"], {}), turned[1]]
     w = rng.normal(size=(3, 4)).astype(np.float32)
-    x = rng.normal(size=(2, 3)).astype(np.float32)
-    seen = observe(graph(nodes, {"x": (2, 3)}, ["y"], {"w": w}), ["h", "y"], [{"x": x}], rounding=UP)
-    assert seen["h"].maximum == seen["y"].maximum == pytest.approx((x @ w).max())
+    x = rng.normal(size=(3, 2)).astype(np.float32)
+    seen = observe(graph(nodes, {"x": (3, 2)}, ["y"], {"w": w}), ["h", "y"], [{"x": x}], rounding=UP)
+    assert seen["h"].maximum == seen["y"].maximum == pytest.approx((x.T @ w).max())

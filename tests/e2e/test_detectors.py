@@ -13,6 +13,7 @@ import pytest
 import tinsmith
 from tests.e2e.nets.build import samples
 from tests.e2e.nets.transformers import detector
+from tinsmith.errors import UnsupportedError
 from tinsmith.espdl import decode, encode
 from tinsmith.graph.head import suggest_outputs
 from tinsmith.importers import load
@@ -67,6 +68,19 @@ def test_a_head_that_is_kept_is_told_of() -> None:
     result = tinsmith.quantize(model, samples(model, 4, 5), "esp32p4")
     (note,) = (note for note in result.notes if "'auto'" in note)
     assert all(name in note for name in suggest_outputs(load(model)))
+
+
+def test_a_head_that_cannot_run_is_refused_with_the_way_out() -> None:
+    model = detector()
+    model.graph.node.append(onnx.helper.make_node("ArgMax", [model.graph.output[0].name], ["best"], axis=1))
+    del model.graph.output[:]
+    model.graph.output.append(onnx.helper.make_tensor_value_info("best", onnx.TensorProto.INT64, None))
+    with pytest.raises(UnsupportedError, match=r"(?s)ArgMax.*outputs = 'auto'"):
+        tinsmith.quantize(model, samples(model, 1, 5), "esp32p4")
+    assert len(tinsmith.quantize(model, samples(model, 1, 5), "esp32p4", outputs="auto").program.outputs) == 4
+    with pytest.raises(UnsupportedError) as found:
+        tinsmith.quantize(model, samples(model, 1, 5), "esp32p4", outputs=["best"])
+    assert "auto" not in str(found.value)
 
 
 def test_attention_over_a_map_is_three_convolutions() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.graph import models
 from tests.graph.models import feeds_for, node, op_types, value
-from tinsmith.errors import UnsupportedError
+from tinsmith.errors import ModelError, UnsupportedError
 from tinsmith.graph import Runner, canonicalize
 from tinsmith.graph.ranges import ranges_of
 from tinsmith.importers import load
@@ -312,6 +312,14 @@ def test_integer_operators_of_onnx_runtime(op: str) -> None:
 def test_what_has_no_float_counterpart(nodes: list[Any], constants: dict[str, Any], message: str) -> None:
     proto = model(nodes, {"x": (1, 4)}, "y", constants, domains=["com.microsoft"])
     with pytest.raises(UnsupportedError, match=message):
+        canonical(proto)
+
+
+def test_scales_that_do_not_fit_their_data_are_named() -> None:
+    proto = quantized(constants(scales=[0.1, 0.2]))
+    with pytest.raises(
+        ModelError, match=r"DequantizeLinear '.*': its scales, zero points and data do not fit together"
+    ):
         canonical(proto)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnx_ir as ir
+import onnxruntime
 import pytest
 
 from tests.graph.models import model, node
@@ -33,8 +34,9 @@ def test_any_value_can_be_an_output() -> None:
 
 @pytest.mark.parametrize("op_type", ["Gemm", "MatMul"])
 def test_a_product_that_is_transposed_as_well(op_type: str) -> None:
-    nodes = [node(op_type, "x w", "h"), node("Transpose", "h", "y", perm=[1, 0])]
-    results = Runner(load(model(nodes, {"x": (1, 64)}, "y", {"w": W})), ["h", "y"])({"x": X})
+    turned = [node("Transpose", a, b, perm=[1, 0]) for a, b in ("xt", "hy")]
+    nodes = [turned[0], node(op_type, "t w", "h"), turned[1]]
+    results = Runner(load(model(nodes, {"x": (64, 1)}, "y", {"w": W})), ["h", "y"])({"x": X.T})
     assert np.array_equal(results["h"].T, results["y"])
 
 
@@ -76,3 +78,13 @@ def test_failures_are_ours() -> None:
 def test_reasons_are_one_sentence() -> None:
     assert reason(ValueError("[ONNXRuntimeError] : something is wrong\nwith details")) == "something is wrong."
     assert reason(ValueError()) == "ValueError."
+
+
+def test_failures_print_nothing(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("no")
+
+    monkeypatch.setattr(onnxruntime.InferenceSession, "_create_inference_session", fail)
+    with pytest.raises(ModelError, match="ONNX Runtime cannot load the model: no"):
+        Runner(load(model(NODES, {"x": (1, 64)}, "y", {"w": W})))
+    assert capfd.readouterr() == ("", "")

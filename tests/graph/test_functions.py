@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.graph.models import model, node, value
@@ -173,6 +173,7 @@ def test_an_activation_inside_a_convolution_stays_there() -> None:
 STEPS = ("Sin", "Tanh", "Softplus", "Neg", "Abs", "Add", "Mul", "Sub", "Max", "Min")
 
 
+@settings(max_examples=40)
 @given(st.data())
 def test_any_formula_of_one_variable_is_computed_right(data: st.DataObject) -> None:
     names, nodes = ["x"], []

@@ -237,6 +237,7 @@ PADDED = {"kernel_shape": (3, 3), "pads": (1, 1, 1, 1), "strides": (1, 1)}
         ("MaxPool", (1, 2, 8, 8), {"kernel_shape": (3, 3), "dilations": (2, 2)}, "dilation 1"),
         ("MaxPool", (1, 2, 8, 8, 8), {"kernel_shape": (2, 2, 2)}, "one or two dimensions"),
         ("MaxPool", (1, 2, 3, 3), {**PADDED, "kernel_shape": (5, 5), "pads": (2, 2, 2, 2)}, "both sides"),
+        ("MaxPool", (1, 2, 2), {"kernel_shape": (2,), "dilations": (3,), "pads": (1, 1)}, "padding only"),
         ("AveragePool", (1, 2, 8, 8), PADDED, "count_include_pad=True"),
         ("AveragePool", (1, 2, 8, 8), {"kernel_shape": (3, 3), "strides": (2, 2), "ceil_mode": 1}, "ceil_mode=False"),
         ("AveragePool", (1, 2, 8, 8, 8), {"kernel_shape": (2, 2, 2)}, "one or two dimensions"),

@@ -175,7 +175,7 @@ def _start(model: ir.Model, threads: int, stack: ExitStack) -> Any:
         ir.save(model, source, external_data="weights.bin")
     try:
         return onnxruntime.InferenceSession(
-            source, options, providers=["CPUExecutionProvider"], disabled_optimizers=DISABLED
+            source, options, providers=["CPUExecutionProvider"], disabled_optimizers=DISABLED, enable_fallback=0
         )
     except Exception as error:  # ONNX Runtime's exceptions share no base but this one
         raise ModelError(

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import onnx_ir as ir
 
+from tinsmith.errors import ModelError
 from tinsmith.graph import passes, provenance, ranges
 from tinsmith.graph.float32 import to_float32
 from tinsmith.graph.fold import fold_with_runtime
@@ -61,10 +62,10 @@ def canonicalize(
     name_nodes(result.graph)
     provenance.recall(result.graph, known)
     quantized = result.clone() if ranges.ranges_of(result) else None
-    passes.run(result.graph)
+    _rewrite(result.graph)
     while fold_with_runtime(result):
         # What a rewrite put between constants: the Transpose of keys that are constants, for one.
-        passes.run(result.graph)
+        _rewrite(result.graph)
     if quantized is not None:
         ranges.check(quantized, result)
     provenance.recall(result.graph, known)
@@ -72,3 +73,13 @@ def canonicalize(
     refuse_empty(result.graph)
     refuse_infinity(result.graph)
     return result
+
+
+def _rewrite(graph: ir.Graph) -> None:
+    """Runs the rewrites, which rely on shapes and attributes that ONNX's checker does not compare."""
+    try:
+        passes.run(graph)
+    except (ValueError, IndexError, KeyError, TypeError, ArithmeticError) as error:
+        raise ModelError(
+            f"shapes and attributes of its nodes do not fit together: {error}.", subject=graph.name or ""
+        ) from error

@@ -38,7 +38,7 @@ from tinsmith.graph.edit import (
     swap,
 )
 from tinsmith.graph.nonnegative import is_nonnegative
-from tinsmith.graph.qoperators import DOMAINS, expand
+from tinsmith.graph.qoperators import DOMAINS, expand, fitting
 from tinsmith.graph.ranges import Range, attach
 
 _SIX = 6.0
@@ -88,7 +88,8 @@ def dequantize(model: ir.Model) -> bool:
     walk = _Walk(graph)
     for node in tuple(graph):
         if node.graph is graph:
-            walk.visit(node)
+            with fitting(node):
+                walk.visit(node)
     walk.finish()
     _refuse_rest(graph)
     attach(model, walk.ranges)

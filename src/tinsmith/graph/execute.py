@@ -54,6 +54,7 @@ class Runner:
                 options,
                 providers=["CPUExecutionProvider"],
                 disabled_optimizers=DISABLED,
+                enable_fallback=0,  # it prints, and tries the same again
             )
         except Exception as error:  # ONNX Runtime raises classes of its own, several per cause
             subject = model.graph.name or ""
@@ -80,7 +81,7 @@ class Runner:
         return dict(zip(self.outputs, results, strict=True))
 
 
-def reason(error: BaseException) -> str:
+def reason(error: Exception) -> str:
     """The sentence that matters in a message of ONNX or ONNX Runtime."""
     text = str(error).replace("[ONNXRuntimeError] : ", "").strip()
     lines = [line.strip() for line in text.splitlines() if line.strip()]

@@ -89,6 +89,7 @@ def fold_with_runtime(model: ir.Model) -> bool:
     except ModelError:
         return False
     sources = sum(value.const_value.nbytes for value in part.initializers.values() if value.const_value is not None)
+    changed = False
     for value in wanted:
         array = results[value.name or ""]
         if not isinstance(array, np.ndarray):  # a sequence of tensors
@@ -97,9 +98,10 @@ def fold_with_runtime(model: ir.Model) -> bool:
             name, value.name = value.name or "", None
             forget_names(graph)
             value.replace_all_uses_with(add_constant(graph, array, name))
+            changed = True
     for node in reversed(tuple(constant)):
         discard(node)
-    return True
+    return changed
 
 
 def evaluate(value: ir.Value) -> Array | None:

@@ -19,11 +19,14 @@ A classifier's Softmax, a last Reshape, a last residual Add are none of these: s
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import onnx_ir as ir
 import onnx_ir.passes.common as common
 from numpy.typing import NDArray
+
+from tinsmith.errors import UnsupportedError
 
 AUTO = "auto"
 """What users name instead of outputs to have them found."""
@@ -85,6 +88,23 @@ def head_notes(model: ir.Model) -> tuple[str, ...]:
         f"the model ends with arithmetic without weights that needs floats; outputs = {AUTO!r} leaves it to the "
         f"application and ends at {', '.join(names)}.",
     )
+
+
+@contextmanager
+def way_out(model: ir.Model, cut: bool) -> Iterator[None]:
+    """Where the chip cannot run a model that keeps its heads, the error says that they can be cut.
+
+    Args:
+        model: The model, as it was imported.
+        cut: Whether the user chose where to end it.
+    """
+    try:
+        yield
+    except UnsupportedError as error:
+        if cut or not suggest_outputs(model):
+            raise
+        hint = f"The model ends with arithmetic without weights; outputs = {AUTO!r} leaves that to the application."
+        raise UnsupportedError(error.reason, subject=error.subject, hint=f"{error.hint} {hint}".strip()) from error
 
 
 def head_inputs(graph: ir.Graph) -> tuple[ir.Value, ...]:

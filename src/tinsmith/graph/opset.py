@@ -61,7 +61,7 @@ def _convert(model: ir.Model, version: int) -> None:
         _refuse_scans(model.graph)
     with captured() as messages:
         # Some conversions depend on shapes (Softmax before 13).
-        common.ShapeInferencePass(check_type=False, strict_mode=False)(model)
+        common.ShapeInferencePass(check_type=False, strict_mode=False, data_prop=False)(model)
         messages.clear()
         resizes = [(node.name, node.outputs[0].name) for node in model.graph if node.op_type in ("Upsample", "Resize")]
         names = [value.name for value in model.graph.inputs], [value.name for value in model.graph.outputs]

@@ -40,18 +40,14 @@ def prepare(source: ir.Model, outputs: Sequence[str] | None) -> ir.Model:
         value.const_value = None if value.const_value is None else _own(value.const_value)
     # Node names by their place in the user's graph: they must not change when a rewrite changes.
     name_nodes(graph)
-    try:
-        common.InlinePass()(model)
-    except Exception as error:  # the library raises whatever it trips over; RecursionError, too
-        cause = error.__cause__ or error
-        raise ModelError(f"its functions cannot be inlined: {cause}.", subject=graph.name or "") from error
-    common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
+    _apply(common.InlinePass(), model, "its functions cannot be inlined")
+    _apply(common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0), model)
     common.RemoveInitializersFromInputsPass()(model)
     if outputs is not None:
         _cut(graph, outputs)
     # The next pass takes the switch off where nobody uses the statistics.
     training = [node for node in graph if get_int(node, "training_mode", 0) or _drops(node)]
-    common.RemoveUnusedNodesPass()(model)
+    _apply(common.RemoveUnusedNodesPass(), model)
     _refuse_training(training)
     check_outputs(graph)
     name_nodes(graph)
@@ -61,6 +57,15 @@ def prepare(source: ir.Model, outputs: Sequence[str] | None) -> ir.Model:
     _drop_dead_inputs(graph)
     name_nodes(graph)
     return model
+
+
+def _apply(change: ir.passes.InPlacePass, model: ir.Model, problem: str = "its nodes do not fit together") -> None:
+    """Applies a pass of the library, which raises whatever it trips over."""
+    try:
+        change(model)
+    except Exception as error:
+        cause = error.__cause__ or error
+        raise ModelError(f"{problem}: {cause}.", subject=model.graph.name or "") from error
 
 
 def _own(tensor: ir.TensorProtocol) -> ir.TensorProtocol:

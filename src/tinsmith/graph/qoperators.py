@@ -7,14 +7,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
 import onnx_ir as ir
 
-from tinsmith.errors import UnsupportedError
+from tinsmith.errors import ModelError, UnsupportedError
 from tinsmith.graph.edit import Array, add_constant, constant, discard, fresh, get_int, graph_of, input_of, replace
 
 DOMAINS = ("", "ai.onnx", "com.microsoft")
@@ -64,18 +65,34 @@ def expand(graph: ir.Graph) -> bool:
     for node in tuple(graph):
         if node.domain not in DOMAINS or node.graph is not graph:
             continue
-        if node.op_type in _FORMS:
-            _expand(node, _FORMS[node.op_type])
-        elif node.op_type == "QLinearConcat":
-            _concat(node)
-        elif node.op_type == "DynamicQuantizeLinear":
-            _dynamic(node)
-        elif node.op_type in ("ConvInteger", "MatMulInteger"):
-            _integer(node)
-        else:
-            continue
-        changed = True
+        with fitting(node):
+            changed |= _expanded(node)
     return changed
+
+
+def _expanded(node: ir.Node) -> bool:
+    if node.op_type in _FORMS:
+        _expand(node, _FORMS[node.op_type])
+    elif node.op_type == "QLinearConcat":
+        _concat(node)
+    elif node.op_type == "DynamicQuantizeLinear":
+        _dynamic(node)
+    elif node.op_type in ("ConvInteger", "MatMulInteger"):
+        _integer(node)
+    else:
+        return False
+    return True
+
+
+@contextmanager
+def fitting(node: ir.Node) -> Iterator[None]:
+    """Within it, scales and zero points that do not fit their data are an error that names the node."""
+    try:
+        yield
+    except (ValueError, IndexError, TypeError, AssertionError, ArithmeticError) as error:
+        raise ModelError(
+            f"its scales, zero points and data do not fit together: {error}.", subject=f"{node.op_type} {node.name!r}"
+        ) from error
 
 
 def _new(before: ir.Node, op_type: str, inputs: list[ir.Value | None], name: str, output: str = "") -> ir.Node:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -114,9 +115,9 @@ def _where(node: ir.Node, one: Sampling) -> Float32 | None:
 
 
 def matrix(node: ir.Node, one: Sampling) -> Matrix | None:
-    """The weights of the input's elements for each output element; None for what no matrix expresses.
+    """The weights of the input's elements for each output element; None where the node's modes are unknown.
 
-    Rows of zeros, with `extrapolation_value` 0, read nothing.
+    Rows of zeros lie outside the input: see `extrapolated`.
     """
     mode, where = get_string(node, "mode", "nearest"), _where(node, one)
     if where is None or mode not in ("nearest", "linear", "cubic"):
@@ -127,12 +128,25 @@ def matrix(node: ir.Node, one: Sampling) -> Matrix | None:
         found[np.arange(one.result), picked] = 1
     else:
         found = _weighted(node, one, where, mode)
-    if _coordinates(node) == CROP:
-        outside = (where < 0) | (where > one.length - 1)
-        if outside.any() and get_float(node, "extrapolation_value", 0.0):
-            return None
-        found[outside] = 0
+    found[_outside(node, one, where)] = 0
     return found
+
+
+def _outside(node: ir.Node, one: Sampling, where: Float32) -> NDArray[np.bool_]:
+    """Which output elements read positions beyond the input, in the mode that does not repeat the edge for them."""
+    beyond = (where < 0) | (where > one.length - 1)
+    return np.asarray(beyond & (_coordinates(node) == CROP))
+
+
+def extrapolated(node: ir.Node, found: Sequence[Sampling]) -> Array | None:
+    """What has to be added to the output: `extrapolation_value` where a dimension reads outside; None for nothing."""
+    value = get_float(node, "extrapolation_value", 0.0)
+    inside = np.ones((), np.float32)
+    for one in found:
+        where = _where(node, one)
+        row = np.ones(one.result, bool) if where is None else ~_outside(node, one, where)
+        inside = inside[..., None] * (row if not row.all() else row[:1])
+    return None if value == 0 or inside.all() else np.asarray(value * (1 - inside), np.float32)
 
 
 def _weighted(node: ir.Node, one: Sampling, where: Float32, mode: str) -> Matrix:

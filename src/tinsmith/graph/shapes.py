@@ -9,7 +9,7 @@ import onnx_ir.passes.common as common
 from tinsmith.errors import ModelError, UnsupportedError
 from tinsmith.graph.control import unroll
 from tinsmith.graph.dequantize import dequantize
-from tinsmith.graph.edit import Array, forget_names, is_constant, known_shape, shape_of
+from tinsmith.graph.edit import Array, constant, forget_names, get_int, is_constant, known_shape, shape_of
 from tinsmith.graph.execute import Runner
 from tinsmith.graph.fold import fold, fold_with_runtime, size_of
 from tinsmith.graph.freeze import forget_shapes
@@ -66,6 +66,40 @@ def settle(model: ir.Model) -> None:
         if not any(node.op_type in ("Shape", "Size") for node in model.graph):
             break
     _refuse_computed(model.graph)
+    _refuse_indices(model.graph)
+    _refuse_contradictions(model)
+
+
+def _refuse_indices(graph: ir.Graph) -> None:
+    for node in graph:
+        indices = constant(node.inputs[1]) if node.op_type == "Gather" and len(node.inputs) > 1 else None
+        shape = None if indices is None or node.inputs[0] is None else known_shape(node.inputs[0])
+        axis = get_int(node, "axis", 0)
+        if indices is None or not indices.size or not shape or not -len(shape) <= axis < len(shape):
+            continue
+        if indices.max() >= shape[axis] or indices.min() < -shape[axis]:
+            raise ModelError(
+                f"it takes elements {indices.min()} to {indices.max()} of {shape[axis]}.",
+                subject=f"Gather {node.name!r}",
+                hint="Check the input shapes (--input-shape name=1,3,96,96).",
+            )
+
+
+def _refuse_contradictions(model: ir.Model) -> None:
+    """What inference passes over while it looks for shapes is an error once all are known."""
+    copy = model.clone()
+    forget_shapes(copy.graph)
+    with captured() as messages:
+        try:
+            common.ShapeInferencePass(check_type=True, strict_mode=True, data_prop=False)(copy)
+        except Exception as error:  # the library raises whatever it trips over, or logs it
+            messages.append(str(error.__cause__ or error))
+    if messages:
+        raise ModelError(
+            f"shapes or types contradict each other: {messages[0].rpartition('unchanged: ')[2][:400]}",
+            subject=model.graph.name or "",
+            hint="Check the input shapes (--input-shape name=1,3,96,96); exports often bake in the original one.",
+        )
 
 
 def _write_out(model: ir.Model) -> bool:
@@ -85,7 +119,7 @@ def _is_unknown(value: ir.Value) -> bool:
 def infer(model: ir.Model) -> None:
     """Fills in the shapes and types that ONNX can infer."""
     with captured():
-        common.ShapeInferencePass(check_type=False, strict_mode=False)(model)
+        common.ShapeInferencePass(check_type=False, strict_mode=False, data_prop=False)(model)
 
 
 def _refuse_computed(graph: ir.Graph) -> None:
@@ -99,8 +133,14 @@ def _refuse_computed(graph: ir.Graph) -> None:
 
 def _refuse_huge(graph: ir.Graph) -> None:
     for value in (*graph.inputs, *(value for node in graph for value in node.outputs)):
+        node = value.producer()
+        if node is not None and min(known_shape(value) or (0,)) < 0:
+            raise ModelError(
+                f"{value.name!r} would have the shape {'×'.join(map(str, shape_of(value)))}.",
+                subject=f"{node.op_type} {node.name!r}",
+                hint="Check the input shapes (--input-shape name=1,3,96,96).",
+            )
         if size_of(value) > _LARGEST:
-            node = value.producer()
             raise ModelError(
                 f"{value.name!r} would have {size_of(value)} elements, more than any chip holds.",
                 subject="" if node is None else f"{node.op_type} {node.name!r}",

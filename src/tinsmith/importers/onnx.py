@@ -120,12 +120,16 @@ def _tensors(model: ir.Model) -> Iterator[tuple[str, ir.TensorProtocol]]:
         for node in graph:
             for attribute in node.attributes.values():
                 if attribute.type == ir.AttributeType.TENSOR and not attribute.is_ref():
-                    yield node.outputs[0].name or node.op_type, attribute.as_tensor()
+                    # `as_tensor` looks at the size, which tensors without a type do not have.
+                    tensor: ir.TensorProtocol = attribute.value
+                    yield node.outputs[0].name or node.op_type, tensor
 
 
 def _find_external_data(model: ir.Model, subject: str, folder: Path | None) -> None:
     """Tells tensors in other files where those are, and looks at each once."""
     for name, tensor in _tensors(model):
+        if tensor.dtype == ir.DataType.UNDEFINED:
+            raise ModelError(f"the data of {name!r} have no element type.", subject=subject, hint=_REEXPORT)
         if not isinstance(tensor, ir.ExternalTensor):
             continue
         if folder is None:

@@ -80,7 +80,7 @@ def known_group(node: FloatNode, target: Target) -> bool:
 
     Split the channels into convolutions with group = 1.
     """
-    return node.integer("group", 1) in (1, node.input(0).shape[1])
+    return node.const(1) is None or node.integer("group", 1) in (1, node.input(0).shape[1])
 
 
 @constraint

@@ -157,7 +157,8 @@ def known_group(node: FloatNode, target: Target) -> bool:
     Split the channels into several ConvTranspose.
     """
     group = node.integer("group", 1)
-    return group == 1 or (group == node.input(0).shape[1] and node.input(1).shape[1] == 1)
+    one_each = group == node.input(0).shape[1] and node.input(1).shape[1] == 1
+    return node.const(1) is None or group == 1 or one_each
 
 
 @constraint

@@ -132,10 +132,38 @@ def one_or_two_dimensions(node: FloatNode, target: Target) -> bool:
     return node.input(0).rank in (3, 4)
 
 
+def only_padding(node: FloatNode) -> bool:
+    """Whether a window holds no element of the input."""
+    if node.input(0).rank not in (3, 4):
+        return False
+    walk = declared_walk(node)
+    dilations = node.integers("dilations", (1,) * len(walk.kernel))
+    rows = zip(
+        node.input(0).shape[2:],
+        node.outputs[0].shape[2:],
+        walk.kernel,
+        walk.strides,
+        dilations,
+        walk.begins,
+        strict=True,
+    )
+    for n, out, k, s, d, b in rows:
+        taps = np.arange(out)[:, None] * s - b + np.arange(k) * d
+        if not np.all(np.any((taps >= 0) & (taps < n), axis=1)):
+            return True
+    return False
+
+
+@constraint
+def holds_elements(node: FloatNode, target: Target) -> bool:
+    """A window holds padding only: it has no largest element and no mean. Pad less, or use a smaller dilation."""
+    return not only_padding(node)
+
+
 @constraint
 def no_dilations(node: FloatNode, target: Target) -> bool:
     """The runtime ignores `dilations` of pools; use dilation 1."""
-    return all(d == 1 for d in node.integers("dilations", ()))
+    return only_padding(node) or all(d == 1 for d in node.integers("dilations", ()))
 
 
 @constraint
@@ -146,11 +174,13 @@ def no_indices(node: FloatNode, target: Target) -> bool:
 
 @constraint
 def walkable(node: FloatNode, target: Target) -> bool:
-    """The kernels get windows wrong that stick out on both sides of the input or hold padding only.
+    """The kernels get windows wrong that stick out on both sides of the input.
 
-    Use a window no longer than the input and padding shorter than the window, or put a Pad node in front.
+    Use a window no longer than the input, or put a Pad node in front.
     """
-    return node.input(0).rank not in (3, 4) or trouble(node.input(0).shape[2:], float_walk(node)) is None
+    if node.input(0).rank not in (3, 4) or only_padding(node):
+        return True
+    return trouble(node.input(0).shape[2:], float_walk(node)) is None
 
 
 @constraint
@@ -159,7 +189,7 @@ def padding_counts(node: FloatNode, target: Target) -> bool:
 
     Export with count_include_pad=True and ceil_mode=False, or without padding.
     """
-    if node.input(0).rank not in (3, 4):
+    if node.input(0).rank not in (3, 4) or only_padding(node):
         return True
     declared, needed = declared_walk(node), float_walk(node)
     return declared == needed and (node.integer("count_include_pad", 0) == 1 or not any(declared.pads))
@@ -208,7 +238,7 @@ OPERATORS = (
         ports=move_ports,
         layout=spatial,
         lower=lower_max_pool,
-        constraints=(one_or_two_dimensions, one_sample, no_dilations, no_indices, walkable),
+        constraints=(one_or_two_dimensions, one_sample, holds_elements, no_dilations, no_indices, walkable),
         rules=(one_sample_rule, walkable_rule, same_format),
         cost=pool_cost,
         passage=channelwise,
@@ -223,7 +253,7 @@ OPERATORS = (
         ports=free_ports,
         layout=spatial,
         lower=lower_average_pool,
-        constraints=(one_or_two_dimensions, one_sample, no_dilations, walkable, padding_counts),
+        constraints=(one_or_two_dimensions, one_sample, holds_elements, no_dilations, walkable, padding_counts),
         rules=(one_sample_rule, walkable_rule, padding_counts_rule, sum_fits),
         cost=pool_cost,
         passage=channelwise,

@@ -154,7 +154,7 @@ def regrouped(node: FloatNode, available: Sequence[Perm | None]) -> tuple[list[P
     """Keep the order of the groups of dimensions as it is laid out; within a group it must be the ONNX order.
 
     So (N, C, H, W) → (N, C, H·W) stays channels-last, and only a merge of dimensions that are not neighbours in the
-    layout costs a Transpose, to the ONNX order.
+    layout costs a Transpose, to the ONNX order, or for what is channels-last again, to that.
     """
     old, new = node.input(0).shape, node.outputs[0].shape
     perm = available[0] or identity(len(old))
@@ -164,11 +164,12 @@ def regrouped(node: FloatNode, available: Sequence[Perm | None]) -> tuple[list[P
     place = {axis: position for position, axis in enumerate(perm)}
     ordered = sorted(groups(old, new), key=lambda group: _position(group, old, place))
     needed = tuple(axis for group in ordered for axis in group.before)
-    if _long(perm, old) != _long(needed, old):
-        # It is moved in any case: to where most that follows wants it.
+    found = _laid_out(_long([axis for group in ordered for axis in group.after], new), new)
+    if _long(perm, old) != _long(needed, old) and not (len(new) == 4 and found == channels_last(4)):
+        # It is moved in any case: to where most that follows wants it, the ONNX order unless that is a map.
         return [identity(len(old)), *wanted[1:]], [identity(len(new))]
-    wanted[0] = perm
-    return wanted, [_laid_out(_long([axis for group in ordered for axis in group.after], new), new)]
+    wanted[0] = perm if _long(perm, old) == _long(needed, old) else needed
+    return wanted, [found]
 
 
 def _laid_out(long: list[int], shape: Shape) -> Perm:

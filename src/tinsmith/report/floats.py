@@ -124,7 +124,7 @@ def _session(model: str | Path | onnx.ModelProto, wanted: Sequence[str], subject
         source = _cut(model, wanted).SerializeToString()
     try:
         return onnxruntime.InferenceSession(
-            source, options, providers=["CPUExecutionProvider"], disabled_optimizers=DISABLED
+            source, options, providers=["CPUExecutionProvider"], disabled_optimizers=DISABLED, enable_fallback=0
         )
     except Exception as error:  # ONNX Runtime's exceptions share no base but this one
         raise ModelError(f"ONNX Runtime cannot load it: {error}", subject=subject) from error

@@ -63,7 +63,7 @@ def is_sound(canonical: ir.Model) -> bool:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(case=st.booleans().flatmap(pools))
 def test_max_pools(case: tuple[tuple[int, ...], dict[str, Any]]) -> None:
     lengths, attributes = case
@@ -73,7 +73,7 @@ def test_max_pools(case: tuple[tuple[int, ...], dict[str, Any]]) -> None:
     assert not is_sound(canonical) or refused(canonical) == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(case=st.booleans().flatmap(pools), counted=st.integers(0, 1))
 def test_average_pools(case: tuple[tuple[int, ...], dict[str, Any]], counted: int) -> None:
     lengths, attributes = case

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.graph.models import check, model, node, op_types
@@ -43,6 +43,7 @@ def test_what_is_used_as_it_is_and_broadcast() -> None:
     assert sorted(op_types(canonical)) == ["Add", "Exp", "Gather", "Relu"]
 
 
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.integers(1, 3), st.integers(1, 3)), min_size=1, max_size=4))
 def test_any_repeats(axes: list[tuple[int, int]]) -> None:
     nodes = [node("Tanh", "x", "h"), node("Tile", "h s", "y")]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.graph.models import check, model, node, op_types
@@ -65,6 +65,7 @@ def test_a_function_of_one_tensor_becomes_a_table() -> None:
     assert [step.op_type for step in network(canonical).nodes] == ["Sin", "Function", "MaxPool"]
 
 
+@settings(max_examples=40)
 @given(
     st.sampled_from(["Max", "Min", "Mean"]),
     st.lists(st.sampled_from([(), (1,), (5,), (4, 1), (1, 4, 5), (1, 1, 5)]), min_size=1, max_size=4),

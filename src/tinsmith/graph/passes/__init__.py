@@ -44,6 +44,7 @@ from tinsmith.graph.passes import (
     matmul,
     max_pool,
     merge_affine,
+    moves,
     no_ops,
     norm_operators,
     norms,
@@ -60,6 +61,7 @@ from tinsmith.graph.passes import (
     rotary,
     running_sums,
     scatter_elements,
+    shared_constants,
     sigmoid,
     simple_rnn,
     sink_transposes,
@@ -140,7 +142,14 @@ PHASES: tuple[tuple[Rewrite, ...], ...] = (
         repeats.apply,
     ),
     # What is still alone now has no neighbour to go into.
-    (merge_affine.apply, few_dimensions.apply, leading_ones.apply, grouped_conv.apply),
+    (
+        merge_affine.apply,
+        moves.apply,
+        few_dimensions.apply,
+        leading_ones.apply,
+        grouped_conv.apply,
+        shared_constants.apply,
+    ),
 )
 _MOST_ROUNDS = 100
 

@@ -14,6 +14,8 @@ would have room for nothing else. What is a function of one tensor is left alone
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import onnx_ir as ir
 
@@ -62,8 +64,12 @@ def _where(node: ir.Node) -> bool:
         return False
     shape, name = shape_of(condition), node.name or "Where"
     mask = insert(node, "Cast", [condition], shape, {"to": 1}, name=f"{name}.mask", dtype=ir.DataType.FLOAT)
-    unit = add_constant(graph_of(node), np.array(1, dtype=np.float32), f"{name}.one")
-    _sum(node, (one, mask), (other, insert(node, "Sub", [unit, mask], shape, name=f"{name}.rest")))
+
+    def rest() -> ir.Value:
+        unit = add_constant(graph_of(node), np.array(1, dtype=np.float32), f"{name}.one")
+        return insert(node, "Sub", [unit, mask], shape, name=f"{name}.rest")
+
+    _sum(node, shape, (one, lambda: mask), (other, rest))
     return True
 
 
@@ -86,23 +92,36 @@ def _by_constant(node: ir.Node, chosen: Array, one: ir.Value, other: ir.Value) -
         if same and shape_of(value) == shape and replace(node.outputs[0], value):
             return True
     mask = chosen.astype(np.float32)
-    _sum(node, (one, mask), (other, 1 - mask))
+    _sum(node, mask.shape, (one, mask), (other, 1 - mask))
     return True
 
 
-def _sum(node: ir.Node, *products: tuple[ir.Value, ir.Value | Array]) -> None:
-    """Puts the sum of the products in the place of a node, constants multiplied at once."""
+def _sum(node: ir.Node, shape: tuple[int, ...], *products: tuple[ir.Value, Array | Callable[[], ir.Value]]) -> None:
+    """Puts the sum of the products in the place of a node, constants multiplied at once, zeros left out.
+
+    Args:
+        node: The node.
+        shape: Of the factors.
+        products: What is multiplied, and the factors.
+    """
     graph, name, terms = graph_of(node), node.name or "Where", []
-    for value, factor in products:
-        array = constant(value)
-        if array is not None and not isinstance(factor, ir.Value):
-            if np.any(array * factor):
-                terms.append(add_constant(graph, np.asarray(array * factor, np.float32), f"{name}.constant"))
+    shapes = [np.broadcast_shapes(shape_of(value), shape) for value, _ in products]
+    zero = [_is_zero(value, factor) for value, factor in products]
+    for index, (value, factor) in enumerate(products):
+        if zero[index] and not zero[1 - index] and shapes[1 - index] == shape_of(node.outputs[0]):
             continue
-        number = factor if isinstance(factor, ir.Value) else add_constant(graph, factor, f"{name}.mask")
-        shape = np.broadcast_shapes(shape_of(value), shape_of(number))
-        terms.append(insert(node, "Mul", [value, number], shape, name=f"{name}.chosen"))
+        array = constant(value)
+        if array is not None and not callable(factor):
+            terms.append(add_constant(graph, np.asarray(array * factor, np.float32), f"{name}.constant"))
+            continue
+        number = factor() if callable(factor) else add_constant(graph, factor, f"{name}.mask")
+        terms.append(insert(node, "Mul", [value, number], shapes[index], name=f"{name}.chosen"))
     swap(node, "Add" if len(terms) == 2 else "Identity", terms)
+
+
+def _is_zero(value: ir.Value, factor: Array | Callable[[], ir.Value]) -> bool:
+    array = constant(value)
+    return array is not None and not np.any(array if callable(factor) else array * factor)
 
 
 # ---- truth values as numbers

@@ -2,15 +2,16 @@
 
 A mask adds -1e9 or minus infinity to the scores of keys that must not be seen, and Softmax makes zeros of them. The
 scores and the mask share an exponent on the chip: with -1e9 every score would be zero. What matters is only that the
-masked scores lie far below the others. So they become exactly -16: the scores are multiplied by zeros and ones, and the
-summand is -16 at the zeros. Where the scores stay within ±16 this costs no more than their exponent going up to -3.
+masked scores lie far below the others. So they become exactly -32: the scores are multiplied by zeros and ones, and the
+summand is -32 at the zeros. Scores of up to ±32 keep an exponent of -2.
 
 Matched: an Add of such a constant, and a Where by a constant between scores and such a constant, that lead to a Softmax
-through nothing but further summands and reshaped dimensions. A constant counts as a mask if its numbers are either -30
-and below or above -16: distances that grow gradually (ALiBi) stay as they are.
+through nothing but further summands and reshaped dimensions. A constant counts as a mask if its numbers are either -40
+and below or above -20: distances that grow gradually (ALiBi) stay as they are.
 
-A masked key gets a share of at most exp(-16 - m) instead of 0, m being the largest score of its row: 1e-7 at m = 0, and
-less than an 8-bit share shows down to m = -10.
+A masked key gets a share of at most exp(-32 - m) instead of 0, m being the largest score of its row: 1e-14 at m = 0,
+and less than an 8-bit share shows down to m = -26. -16 would give int8 another bit, but let masked keys through where
+all scores of a row lie far below zero, which Softmax itself does not mind.
 """
 
 from __future__ import annotations
@@ -36,9 +37,10 @@ from tinsmith.graph.edit import (
 )
 from tinsmith.graph.passes.fold_affine_through import MOVERS
 
-MASKED = -16.0
+MASKED = -32.0
 """What masked scores become."""
-_HARD = -30.0
+_HARD = -40.0
+_SOFT = -20.0
 
 
 def apply(graph: ir.Graph) -> bool:
@@ -55,7 +57,7 @@ def _feeds_softmax(value: ir.Value) -> bool:
 
 def _is_mask(array: Array) -> bool:
     hard = array <= _HARD
-    return bool(hard.any()) and not bool(((array > _HARD) & (array < MASKED)).any())
+    return bool(hard.any()) and not bool(((array > _HARD) & (array < _SOFT)).any())
 
 
 def _add(node: ir.Node) -> bool:

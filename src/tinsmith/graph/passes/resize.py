@@ -42,7 +42,7 @@ from tinsmith.graph.edit import (
     swap,
 )
 from tinsmith.graph.passes.explicit import scales_give
-from tinsmith.graph.resampling import CROP, Matrix, Sampling, changes, matrix, picked, samplings
+from tinsmith.graph.resampling import CROP, Matrix, Sampling, changes, extrapolated, matrix, picked, samplings
 from tinsmith.ops.resampling import Phases, phases
 from tinsmith.ops.resize_positions import Stretch
 
@@ -68,7 +68,8 @@ def _rewrite(node: ir.Node) -> bool:
             return False
         if changes(weights):
             maps[one.axis] = (one, weights)
-    wanted = _as_the_runtime(node, maps)
+    border = extrapolated(node, found)
+    wanted = _as_the_runtime(node, maps) if border is None else None
     if wanted is not None:
         return _restate(node, wanted, maps)
     if _counts_channels_last(node, maps):
@@ -76,6 +77,9 @@ def _rewrite(node: ir.Node) -> bool:
     value = present(node, 0)
     for axis in sorted(maps, key=lambda axis: maps[axis][0].result / maps[axis][0].length):
         value = _along(node, value, axis, maps[axis][1])
+    if border is not None:
+        added = add_constant(graph_of(node), border, f"{node.name}.outside")
+        value = insert(node, "Add", [value, added], shape_of(value), name=f"{node.name}.bordered")
     if value is present(node, 0) or not replace(node.outputs[0], value, keep_name=True):
         swap(node, "Identity", [value])
     return True
