@@ -97,7 +97,7 @@ def essence(message: str) -> str:
     text = text[3:] if text.startswith("…: ") else re.sub(r"^[^:.]*: ", "", text)
     text = re.sub(r"^[A-Z][A-Za-z]*[a-z][A-Za-z0-9]* (?=[a-z])(?!runtime|min|max)", "… ", text)
     text = re.sub(r"\bholds \S+, not", "holds no", text)
-    text = re.sub(r"(ONNX Runtime cannot \w+ the model).*", r"\1", text)
+    text = re.sub(r"(ONNX Runtime cannot \w+ the model|contradict each other).*", r"\1", text)
     text = re.sub(r"\(.*?\)|\([^)]*$", "(…)", text)
     text = re.sub(r"-?\d+", "N", text)
     return re.split(r"[.;] ", text.strip().rstrip(".:;") + ". ")[0]
