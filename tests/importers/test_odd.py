@@ -140,6 +140,10 @@ BAD: dict[str, tuple[onnx.ModelProto, str]] = {
     "shapes that do not go together": (
         model([node("Add", "x w", "y")], {"x": (1, 3, 8, 8)}, "y", {"w": W}), "x 1×3×8×8|contradict each other"),
     "data of no type": (typed(0, node("Mul", "x w", "y"), elements=()), "."),
+    "a node without results": (
+        model([node("Constant", "", "", value=onnx.numpy_helper.from_array(W)), *CONV],
+              {"x": (1, 3, 8, 8)}, "y", {"w": W}),
+        "the model is invalid|Constant"),
     "a function that calls itself": (model([node("F", "x", "y", domain="mine")], {"x": (1, 3)}, "y", domains=["mine"]),
                                      "the model is invalid"),
 }  # fmt: skip

@@ -122,7 +122,7 @@ def _tensors(model: ir.Model) -> Iterator[tuple[str, ir.TensorProtocol]]:
                 if attribute.type == ir.AttributeType.TENSOR and not attribute.is_ref():
                     # `as_tensor` looks at the size, which tensors without a type do not have.
                     tensor: ir.TensorProtocol = attribute.value
-                    yield node.outputs[0].name or node.op_type, tensor
+                    yield next((value.name for value in node.outputs if value.name), node.op_type), tensor
 
 
 def _find_external_data(model: ir.Model, subject: str, folder: Path | None) -> None:

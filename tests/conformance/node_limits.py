@@ -1,0 +1,130 @@
+"""How far a simulated case may be from ONNX's expected outputs, and from the float network at the chip's formats.
+
+Both follow from the formats. An int8 value has 64 to 127 steps to its largest element, so a tensor of evenly spread
+elements keeps 37 dB or more, a normal one (largest element at four deviations) 35 dB; two operands and a result that
+are rounded, each by itself, cost 5 dB, a difference of operands a few more. int16 adds 8 bits less the one of headroom,
+42 dB.
+
+The steps are counted from the float network whose every value and constant is rounded to the format it has on the
+chip. What is left is the arithmetic of the kernel: half a step of rounding by another order of operations, one where
+that crosses a tie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from math import inf
+
+SNR = {8: 25.0, 16: 67.0}
+"""Least ratio of signal and noise in dB, by width."""
+STEPS = 1.0
+"""Most steps of the output's format away from the float network at the chip's formats."""
+PARTS = 20.0
+"""The same for float outputs, in parts per million of the largest element: a few float32 operations."""
+
+
+@dataclass(frozen=True)
+class Larger:
+    """Cases whose error is larger, and why.
+
+    Attributes:
+        patterns: Names.
+        reason: What the formats make of them.
+        snr: Least ratio by width; minus infinity where nothing is left to compare.
+        steps: Most steps by width.
+        parts: Most parts per million of float outputs by width.
+    """
+
+    patterns: tuple[str, ...]
+    reason: str
+    snr: Mapping[int, float] = field(default_factory=dict)
+    steps: Mapping[int, float] = field(default_factory=dict)
+    parts: Mapping[int, float] = field(default_factory=dict)
+
+
+_ANYTHING = {8: -inf, 16: -inf}
+LARGER = (
+    Larger(
+        ("greater_equal*", "less"),
+        "operands closer than a step compare as equal: one wrong of 60 random pairs leaves 15 dB",
+        snr={8: 14.0},
+    ),
+    Larger(
+        ("log", "tan"),
+        "steep: a step of the input near 0 (near a pole) is many steps of the output",
+        snr={8: 18.0, 16: 54.0},
+    ),
+    Larger(
+        ("matmul_1d_3d",),
+        "sums that cancel: smaller than the products by the root of their number",
+        snr={8: 24.0},
+    ),
+    Larger(
+        ("reduce_prod_default_axes_keepdims_random",),
+        "a product of 12 factors has the errors of all of them",
+        snr={16: 60.0},
+    ),
+    Larger(
+        ("lppool_1d_default", "lppool_2d_*"),
+        "third powers: those of small elements are less than a step of the largest one's",
+        snr={8: 15.0, 16: 41.0},
+    ),
+    Larger(
+        ("batchnorm_example",),
+        "computed statistics: a step of a small variance is much of the quotient by its root",
+        snr={8: 13.0},
+    ),
+    Larger(
+        ("resize_downsample_scales_*_align_corners",),
+        "ONNX's reference stretches to 2.4 elements, the runtime (like ONNX Runtime) to the 2 there are",
+        snr={8: 11.0, 16: 11.0},
+    ),
+    Larger(
+        ("quantizelinear*", "qlinear*"),
+        "the model's own rounding to 2 to 8 bits, and the saturation of numbers beyond its range, are not repeated",
+        snr=_ANYTHING,
+    ),
+    Larger(
+        ("attention_4d_softcap_neginf_mask_poison*",),
+        "numbers of 1,000 that nobody may see are in the same tensor as those below 1",
+        snr={8: 0.0, 16: 39.0},
+    ),
+    Larger(
+        ("attention_*_bf16*",),
+        "the outputs expected are bfloat16 themselves, which has 8 bits: 50 dB",
+        snr={16: 48.0},
+    ),
+    Larger(
+        ("attention_*",),
+        "two roundings in a row, scores and mask, shares and their sum",
+        steps={8: 2.0, 16: 2.0},
+    ),
+    Larger(
+        ("attention_*qk_matmul_softmax*",),
+        "one step of the scores, where the sum of scores and mask crosses a tie, is 3 % of the shares",
+        parts={8: 32_000.0, 16: 200.0},
+    ),
+    Larger(
+        ("linear_attention_prefill_with_past_expanded",),
+        "a state that every step multiplies, adds to and rounds again",
+        snr={8: 22.0, 16: 64.0},
+    ),
+    Larger(
+        ("gru_*", "lstm_*", "rnn_*", "simple_rnn_*"),
+        "gates and states are rounded at every step, some to 2^-7 (int8) or 2^-9 (int16), by their own arithmetic",
+        snr={8: 22.0, 16: 47.0},
+        steps={8: 10.0, 16: 64.0},
+    ),
+)
+
+
+def limits(name: str, bits: int) -> tuple[float, float, float]:
+    """Least ratio in dB, most steps and most parts per million for a case."""
+    ratio, steps, parts = SNR[bits], STEPS, PARTS
+    for larger in LARGER:
+        if any(fnmatchcase(name, pattern) for pattern in larger.patterns):
+            ratio = larger.snr.get(bits, ratio)
+            steps, parts = larger.steps.get(bits, steps), larger.parts.get(bits, parts)
+    return ratio, steps, parts
