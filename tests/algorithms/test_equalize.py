@@ -10,7 +10,7 @@ from tests.algorithms.scalable import canonical, chain, run, samples
 from tinsmith.algorithms.channels import classes
 from tinsmith.algorithms.equalize import MARGIN, equalize, limits
 from tinsmith.algorithms.factor_cost import FactorCost, factor_cost
-from tinsmith.algorithms.fill import RESERVE
+from tinsmith.algorithms.fill import LEAST_RESERVE, MOST_RESERVE, reserve
 from tinsmith.algorithms.portrait import portraits
 from tinsmith.algorithms.sensitivity import costs
 from tinsmith.ops.floatnode import Network
@@ -119,9 +119,16 @@ def test_values_fill_their_range() -> None:
     bits = {node.name: 8 for node in net.nodes}
     result = equalize(found, net, bits, find("esp32p4"), data)
     for name in ("a1", "a2"):
-        largest = max(float(np.abs(_value(result.network, sample, name)).max()) for sample in data) * RESERVE
+        largest = max(float(np.abs(_value(result.network, sample, name)).max()) for sample in data) * reserve(16 * 64)
         filled = largest / 2.0 ** np.round(np.log2(largest))
         assert 0.7 < filled < 1.2, name
+
+
+def test_the_reserve_shrinks_with_what_was_seen() -> None:
+    """A channel of which little was seen gets more room."""
+    assert reserve(1) == reserve(100) == MOST_RESERVE
+    assert reserve(10_000) == reserve(1e9) == LEAST_RESERVE
+    assert LEAST_RESERVE < reserve(1_000) < MOST_RESERVE
 
 
 def test_limits_of_stuck_elements() -> None:

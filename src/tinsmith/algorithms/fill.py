@@ -19,8 +19,8 @@ from tinsmith.algorithms.portrait import Portrait
 
 TRIED = np.arange(-8, 8) / 16
 ROUNDS = 3
-RESERVE = 1.15
-"""Tensors are filled as if their elements were larger by this: data not seen may be."""
+LEAST_RESERVE, MOST_RESERVE = 1.15, 1.6
+"""Tensors are filled as if their elements were larger by this: data not seen may be. The less was seen, the more."""
 _GRID = np.linspace(-3, 1.2, 64)
 """Logarithms (base 2) of the ranges whose noise is tabulated, relative to the largest magnitude."""
 
@@ -67,6 +67,20 @@ def fill(
                 _settle(shift, index, nearby, room[index])
     found: Reals = position + shift[component] * np.log(2)
     return found
+
+
+def reserve(count: float) -> float:
+    """How much room to leave beyond the largest of ``count`` elements of a channel: least from 10,000, most up to 100."""
+    return LEAST_RESERVE + (MOST_RESERVE - LEAST_RESERVE) * float(np.clip((4 - np.log10(max(count, 1))) / 2, 0, 1))
+
+
+def _seen_of_each(group: int, partition: Classes, seen: Mapping[str, Portrait], cost: FactorCost) -> float:
+    """Elements seen of the channel that was seen least."""
+    return min(
+        len(seen[name].kept) * partition.of[name].size / len(np.unique(partition.of[name]))
+        for name in cost.groups.measured[group]
+        if name in partition.of and name in seen
+    )
 
 
 def _settle(shift: Reals, index: int, terms: list[Callable[[Reals], float]], room: tuple[float, float]) -> None:
@@ -159,11 +173,12 @@ def _values(partition: Classes, seen: Mapping[str, Portrait], cost: FactorCost, 
         elements = np.concatenate(magnitudes)
         elements = elements[elements > 0]
         # The strided elements may miss the largest ones.
-        top = RESERVE * float(np.exp((term.ranges - position[term.classes]).max()))
+        spare = reserve(_seen_of_each(term.group, partition, seen, cost))
+        top = spare * float(np.exp((term.ranges - position[term.classes]).max()))
         if not len(elements) or top <= 0:
             continue
         grid = np.log2(top) + _GRID
-        large = RESERVE * np.sort(elements)[-max(1, len(elements) // 20) :]
+        large = spare * np.sort(elements)[-max(1, len(elements) // 20) :]
         steps = 2.0**grid / 127.5
         beyond = np.clip(large[None, :] - 2.0 ** grid[:, None], 0, None)
         clipped = np.square(beyond).sum(axis=1) / len(elements)

@@ -27,6 +27,8 @@ Progress = Callable[[str, int, int | None], None]
 
 MOST_SAMPLES = 32
 MOST_OBSERVED = 64
+WORTHWHILE = 0.93
+"""A tuned candidate must leave less than this share of the plain one's noise: 0.3 dB may be luck."""
 _MEMORY = 1_000_000_000
 """Bytes of values the walk may keep alive, roughly."""
 
@@ -118,6 +120,8 @@ def tune(
         candidates.append(_rounded(plain, bits, target, samples, progress))
         noise[candidates[-1].name] = judge.noise(candidates[-1])
     best = min(candidates, key=lambda candidate: noise[candidate.name])
+    if noise[best.name] > WORTHWHILE * noise["plain"]:
+        best = candidates[0]
     return Tuned(best, noise)
 
 
