@@ -26,7 +26,7 @@ def test_what_it_did_is_said(workshop: Workshop, tmp_path: Path) -> None:
     assert said[3] == ["recipe", "the", "defaults"]
     assert said[4][0] == "time"
     assert sorted(path.name for path in folder.iterdir()) == ["netz.espdl", "netz.info", "netz.json"]
-    sizes = {Path(line[1]).suffix: line[-2] for line in said[5:]}
+    sizes = {Path(line[1]).suffix: line[-2] for line in said[5:8]}
     assert sizes == {path.suffix: f"{path.stat().st_size:,}" for path in folder.iterdir()}
 
 
@@ -54,7 +54,7 @@ def test_every_option_reaches_the_recipe(workshop: Workshop, tmp_path: Path) -> 
     outcome = tinsmith(
         "quantize", workshop.model, "--data", workshop.calibration, "-o", tmp_path, "--print-recipe",
         "--target", "esp32p4", "--esp-dl", "v3.3.5", "--bits", "16", "--int16", "^conv$", "--int16", "gemm",
-        "--calibration", "percentile", "--input-shape", "image=1,3,8,8", "--outputs", "scores", "--samples", "5",
+        "--calibration", "percentile", "--effort", "fast", "--input-shape", "image=1,3,8,8", "--outputs", "scores", "--samples", "5",
         "--mean", "0.5", "--std", "2,2,3", "--layout", "nchw",
     )  # fmt: skip
     assert outcome.code == 0, outcome
@@ -64,6 +64,7 @@ def test_every_option_reaches_the_recipe(workshop: Workshop, tmp_path: Path) -> 
         "bits": 16,
         "int16": ["^conv$", "gemm"],
         "calibration": "percentile",
+        "effort": "fast",
         "percentile": 99.99,
         "samples": 5,
         "input_shapes": {"image": [1, 3, 8, 8]},
@@ -72,7 +73,7 @@ def test_every_option_reaches_the_recipe(workshop: Workshop, tmp_path: Path) -> 
     }
     (line,) = (line for line in outcome.err.splitlines() if line.startswith("recipe"))
     assert line.split(maxsplit=1)[1].strip() == (
-        "esp_dl 3.3.5; bits 16; int16 ^conv$,gemm; calibration percentile; samples 5; "
+        "esp_dl 3.3.5; bits 16; int16 ^conv$,gemm; calibration percentile; effort fast; samples 5; "
         "input_shapes image=1,3,8,8; outputs scores; mean 0.5; std 2.0,2.0,3.0; layout NCHW"
     )
 

@@ -191,6 +191,7 @@ class Exact:
         lowered = lower(network, formats, bits, target)
         self.inputs = tuple(operand.name for operand in network.inputs)
         self._perms = lowered.perms
+        self._shapes = {operand.name: operand.shape for operand in network.outputs}
         self._compiled: Compiled = compile_program(lowered.program, target, checked=False)
         self._compiled.open(1)
 
@@ -206,9 +207,14 @@ class Exact:
             array = values[value.name].transpose(self._perms[value.name])
             if value.dtype.quantized and array.dtype.kind == "f":
                 array = self._compiled.target.rounding.quantize(array, value.exponent, value.dtype.bits)
-            feeds[value.name] = np.ascontiguousarray(array)
+            feeds[value.name] = np.asarray(array, order="C")
         found = self._compiled.run(feeds)
-        return {name: array.transpose(inverse(self._perms[name])) for name, array in found.items()}
+        return {name: self._in_onnx_order(name, array) for name, array in found.items()}
+
+    def _in_onnx_order(self, name: str, array: Array) -> Array:
+        perm = self._perms[name]
+        laid_out = array.reshape([self._shapes[name][axis] for axis in perm])  # the chip has no scalars
+        return laid_out.transpose(inverse(perm))
 
 
 def _alone(step: Step) -> Network:

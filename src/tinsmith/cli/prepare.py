@@ -39,6 +39,11 @@ if TYPE_CHECKING:
     type=click.Choice(["mse", "minmax", "percentile", "kl"]),
     help="How the range of activations is chosen.  [default: mse]",
 )
+@click.option(
+    "--effort",
+    type=click.Choice(["fast", "default"]),
+    help="fast: exponents only; default: channels are equalized and weights rounded for the data, too.",
+)
 @click.option("--recipe", type=existing_file, help="Choices from a TOML file; options override it.")
 @opening_options
 @data_options

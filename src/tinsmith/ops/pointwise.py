@@ -126,4 +126,6 @@ def evaluate(body: Sequence[FloatNode], x: Array) -> Array:
     for node in body:
         outside = {o.name: x for o in _given(node) if o.const is None and o.name not in inside}
         values[node.outputs[0].name] = apply(node, {**values, **outside})
-    return np.broadcast_to(values[body[-1].outputs[0].name], x.shape)
+    found = values[body[-1].outputs[0].name]
+    # Constants of one element may have more dimensions than x.
+    return np.broadcast_to(found.reshape(found.shape[max(found.ndim - x.ndim, 0) :]), x.shape)

@@ -19,9 +19,9 @@ def functions_without_a_module() -> onnx.ModelProto:
 @model
 def mish_spelled_out() -> onnx.ModelProto:
     n = Net("mish_spelled_out", x=IMAGE)
-    h = n.conv("x", 3, 8)
+    h = n.conv("x", 3, 40)
     h = n.op("Mul", h, n.op("Tanh", n.op("Log", n.op("Add", n.op("Exp", h), n.const(1.0)))))
-    return n.model(n.conv(h, 8, 5))
+    return n.model(n.conv(h, 40, 5))
 
 
 @model
