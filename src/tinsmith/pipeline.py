@@ -206,10 +206,10 @@ def _tuned(
         histograms=method_named(recipe.calibration).histograms,
         progress=tell,
     )
-    before, after = tuned.noise["plain"], tuned.noise[tuned.best.name]
-    if after >= before or before <= 0:
+    if tuned.best.name == "plain":
         return net, formats, ()
-    note = f"{tuned.best.name}: signal to noise at the outputs {_decibels(after)} dB, {_decibels(before)} dB without."
+    before, after = tuned.noise["plain"], tuned.noise[tuned.best.name]
+    note = f"{tuned.best.name}: {_decibels(after)} dB signal to noise at the outputs, {_decibels(before)} dB without."
     return tuned.best.network, tuned.best.formats, (note,)
 
 

@@ -31,9 +31,9 @@ def _noise(proto, target: str, effort: str) -> float:  # type: ignore[no-untyped
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_channels_of_different_size_no_longer_hurt(target: str) -> None:
-    """Channels that differ by a factor of up to 900: data not calibrated with has at least 10 dB less noise."""
+    """Channels that differ by a factor of up to 900: data not calibrated with has at least 8 dB less noise."""
     proto = chain(np.random.default_rng(1), spread=30.0)
-    assert _noise(proto, target, "default") < 0.1 * _noise(proto, target, "fast")
+    assert _noise(proto, target, "default") < 0.16 * _noise(proto, target, "fast")
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 import tinsmith
 from tests.e2e.random_models import models
 from tinsmith.algorithms.weights import least_error
-from tinsmith.errors import ProgramError
+from tinsmith.errors import ProgramError, QuantizationError
 from tinsmith.program import Program
 from tinsmith.targets import find
 
@@ -72,7 +72,12 @@ def test_rules_hold_by_construction(
 ) -> None:
     shape = [d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim]
     data = (np.random.default_rng(3).standard_normal((3, *shape[1:])) * scale).astype(np.float32)
-    program = tinsmith.quantize(model, data, target, bits=bits, calibration=calibration).program
+    try:
+        program = tinsmith.quantize(model, data, target, bits=bits, calibration=calibration).program
+    except QuantizationError as refusal:  # logits beyond what an int8 Softmax can exponentiate
+        assert "overflows beyond -1" in str(refusal)
+        assert "Softmax" in str(refusal)
+        return
     assert broken_rules(program, target) == []
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper
 
 import tinsmith
-from tests.algorithms.scalable import canonical, chain, samples
+from tests.algorithms.scalable import canonical, chain, model, samples
 from tinsmith.algorithms.tune import sample_count, separated, tune
 from tinsmith.errors import RecipeError
 
@@ -29,7 +30,7 @@ def test_the_best_candidate_wins(target: str) -> None:
 
         return choose_formats(network, bits, stats, fast.target)
 
-    data = samples(fast.network, 8)
+    data = samples(fast.network, 16)
     found = tune(fast.model, fast.network, fast.formats, bits, fast.target, data, choose)
     assert found.noise[found.best.name] == min(found.noise.values())
     assert found.noise[found.best.name] < found.noise["plain"]
@@ -48,6 +49,27 @@ def test_fast_leaves_weights_alone() -> None:
             assert const is None or np.array_equal(const, theirs.const(index))
     assert any("signal to noise" in note for note in default.notes)
     assert not any("signal to noise" in note for note in fast.notes)
+
+
+def test_few_samples_tune_nothing() -> None:
+    """Seven samples cannot tell a gain from luck."""
+    proto = chain(np.random.default_rng(0), spread=10.0)
+    few = tinsmith.quantize(proto, _data(proto, 7), "esp32s3")
+    fast = tinsmith.quantize(proto, _data(proto, 7), "esp32s3", effort="fast")
+    assert few.program.constants == fast.program.constants
+    assert tinsmith.quantize(proto, _data(proto, 8), "esp32s3").program.constants != few.program.constants
+
+
+def test_outputs_that_are_no_floats_tune_nothing() -> None:
+    """There is no noise to measure on a comparison."""
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["c"], name="conv"),
+        helper.make_node("Greater", ["c", "zero"], ["y"], name="greater"),
+    ]
+    proto = model(nodes, {"x": (1, 3, 4, 4)}, {}, {"w": np.ones((4, 3, 1, 1)), "zero": np.zeros(())})
+    proto.graph.output.append(helper.make_tensor_value_info("y", TensorProto.BOOL, [1, 4, 4, 4]))
+    quantized = tinsmith.quantize(proto, np.ones((9, 3, 4, 4), np.float32), "esp32p4")
+    assert quantized.notes == ()
 
 
 def test_the_same_data_give_the_same_file() -> None:

@@ -70,7 +70,7 @@ def fill(
 
 
 def reserve(count: float) -> float:
-    """How much room to leave beyond the largest of ``count`` elements of a channel: least from 10,000, most up to 100."""
+    """How much larger data not seen may be, by how many elements of a channel were seen: least from 10,000 on."""
     return LEAST_RESERVE + (MOST_RESERVE - LEAST_RESERVE) * float(np.clip((4 - np.log10(max(count, 1))) / 2, 0, 1))
 
 
@@ -137,26 +137,29 @@ class _Value:
         label: A class of theirs.
         weight: Cost of unit noise on all their elements.
         grid: Logarithms (base 2) of ranges.
-        noise: Mean noise of an element at each of them: rounding, and what is beyond the range.
+        seen: Mean noise of an element at each of them, on what was seen: rounding, and what is beyond the range.
+        expected: The same on data as much larger as `reserve` says.
     """
 
     label: int
     weight: float
     grid: Reals
-    noise: Reals
+    seen: Reals
+    expected: Reals
 
     def noise_at(self, component: Labels) -> Callable[[Reals], float]:
-        """The noise as a function of the components' shifts, at the best power-of-two exponent."""
+        """The noise to expect as a function of the components' shifts, at the exponent that what was seen favours."""
         index = int(component[self.label])
 
         def found(shift: Reals) -> float:
             moved = float(shift[index])
             exponents = np.arange(np.floor(self.grid[0] - moved), np.ceil(self.grid[-1] - moved) + 1)
             ranges = exponents + moved + np.log2(127.5 / 128)
-            noise = np.interp(ranges, self.grid, self.noise)
-            beyond = ranges > self.grid[-1]
-            noise[beyond] = np.square(2.0 ** ranges[beyond] / 127.5) / 12
-            return self.weight * float(noise.min())
+            rounding = np.square(2.0**ranges / 127.5) / 12
+            inside = ranges <= self.grid[-1]
+            favoured = int(np.argmin(np.where(inside, np.interp(ranges, self.grid, self.seen), rounding)))
+            expected = float(np.interp(ranges[favoured], self.grid, self.expected))
+            return self.weight * (expected if inside[favoured] else float(rounding[favoured]))
 
         return found
 
@@ -178,12 +181,14 @@ def _values(partition: Classes, seen: Mapping[str, Portrait], cost: FactorCost, 
         if not len(elements) or top <= 0:
             continue
         grid = np.log2(top) + _GRID
-        large = spare * np.sort(elements)[-max(1, len(elements) // 20) :]
-        steps = 2.0**grid / 127.5
-        beyond = np.clip(large[None, :] - 2.0 ** grid[:, None], 0, None)
-        clipped = np.square(beyond).sum(axis=1) / len(elements)
+        large = np.sort(elements)[-max(1, len(elements) // 20) :]
+        rounding = np.square(2.0**grid / 127.5) / 12
+        clipped, expected = (
+            np.square(np.clip(size * large[None, :] - 2.0 ** grid[:, None], 0, None)).sum(axis=1) / len(elements)
+            for size in (1.0, spare)
+        )
         weight = term.weight * float((term.costs * factors[term.classes] ** 2).sum())
-        found.append(_Value(int(term.classes[0]), weight, grid, steps**2 / 12 + clipped))
+        found.append(_Value(int(term.classes[0]), weight, grid, rounding + clipped, rounding + expected))
     return found
 
 

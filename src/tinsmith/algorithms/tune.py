@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -25,8 +26,14 @@ from tinsmith.targets import Target
 Choose = Callable[[Network, Stats], Formats]
 Progress = Callable[[str, int, int | None], None]
 
+LEAST_SAMPLES = 8
+"""With fewer, nobody could tell a gain from luck."""
 MOST_SAMPLES = 32
+"""The walk and the judge take so many at most."""
 MOST_OBSERVED = 64
+"""So many are worth keeping in memory for the formats of a changed network."""
+JUDGING = 4
+"""One sample in so many is kept from everything but the judge."""
 WORTHWHILE = 0.93
 """A tuned candidate must leave less than this share of the plain one's noise: 0.3 dB may be luck."""
 _MEMORY = 1_000_000_000
@@ -55,7 +62,7 @@ class Tuned:
     Attributes:
         best: The candidate.
         noise: By candidate's name: squared error over squared signal at the outputs, as the chip computes them, on the
-            tuning samples; the mean over outputs.
+            judge's samples; the mean over outputs. Empty where nothing was tried.
     """
 
     best: Candidate
@@ -77,52 +84,48 @@ def tune(
 ) -> Tuned:
     """Equalize, round for the data, and keep the result if the chip's outputs are closer to the float network's.
 
+    One sample in four only judges: what it would not have been quantized with tells whether a gain is real. The plain
+    formats have seen it, which is to their advantage.
+
     Args:
         model: The canonical float model.
         network: Its nodes.
         formats: The plain formats.
         bits: Width of each node by name.
         target: The chip.
-        observed: Calibration samples. Formats are chosen from all of them; factors and biases, and what is the best,
-            from so many as `sample_count` says.
+        observed: Calibration samples; with fewer than `LEAST_SAMPLES` nothing is tuned.
         choose: Chooses formats for a network from observations of it.
         scalable: Whether channels may be scaled; not where the formats follow ranges the model brings.
         histograms: Whether `choose` needs them.
         progress: Told the stage, steps done and in all.
     """
+    plain = Candidate("plain", network, formats)
+    if len(observed) < LEAST_SAMPLES or not any(operand.dtype.kind == "f" for operand in network.outputs):
+        return Tuned(plain, {})
+    most = sample_count(network)
+    learned = [sample for index, sample in enumerate(observed) if index % JUDGING != JUDGING - 1]
+    judge = _Judge(network, bits, target, observed[JUDGING - 1 :: JUDGING][:most])
+    noise = {"plain": judge.noise(plain)}
     separate = separated(network)
-    samples = observed[: sample_count(network)]
-    candidates = [Candidate("plain", network, formats)]
-    judge = _Judge(network, bits, target, samples)
-    noise = {"plain": judge.noise(candidates[0])}
+    candidates = [plain]
+
+    def add(candidate: Candidate) -> None:
+        candidates.append(_rounded(candidate, bits, target, learned[:most], progress))
+        noise[candidates[-1].name] = judge.noise(candidates[-1])
+
     if scalable:
         progress("equalize", 0, None)
-        equalized: Candidate | None
-        scaled = equalize(model, separate, bits, target, samples).network
+        scaled = equalize(model, separate, bits, target, learned[:most]).network
         values, widths = observed_values(scaled, bits, target)
-        stats = observe(
-            with_constants(model, network, scaled),
-            values,
-            observed,
-            rounding=target.rounding,
-            bits=widths,
-            histograms=histograms,
-        )
-        try:
-            equalized = Candidate("equalized", scaled, choose(scaled, stats))
-        except QuantizationError:  # factors are chosen without the chip's rules in mind
-            equalized = None
-        if equalized is not None:
-            candidates.append(_rounded(equalized, bits, target, samples, progress))
-            noise[candidates[-1].name] = judge.noise(candidates[-1])
+        changed = with_constants(model, network, scaled)
+        stats = observe(changed, values, learned, rounding=target.rounding, bits=widths, histograms=histograms)
+        # Factors are chosen without the chip's rules in mind: there may be no formats for them.
+        with contextlib.suppress(QuantizationError):
+            add(Candidate("equalized", scaled, choose(scaled, stats)))
     if noise[candidates[-1].name] >= noise["plain"]:
-        plain = Candidate("plain", separate, formats)
-        candidates.append(_rounded(plain, bits, target, samples, progress))
-        noise[candidates[-1].name] = judge.noise(candidates[-1])
+        add(Candidate("plain", separate, formats))
     best = min(candidates, key=lambda candidate: noise[candidate.name])
-    if noise[best.name] > WORTHWHILE * noise["plain"]:
-        best = candidates[0]
-    return Tuned(best, noise)
+    return Tuned(best if noise[best.name] <= WORTHWHILE * noise["plain"] else plain, noise)
 
 
 def sample_count(network: Network) -> int:
