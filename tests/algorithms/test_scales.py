@@ -75,9 +75,9 @@ def test_rules_hold_by_construction(
     try:
         program = tinsmith.quantize(model, data, target, bits=bits, calibration=calibration).program
     except QuantizationError as refusal:  # logits beyond what an int8 Softmax can exponentiate
-        assert "overflows beyond -1" in str(refusal)
-        assert "Softmax" in str(refusal)
-        return
+        if "overflows beyond -1" in str(refusal):
+            return
+        raise
     assert broken_rules(program, target) == []
 
 
