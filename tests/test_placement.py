@@ -8,7 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.graph.models import model
+from tests.graph.models import node as onnx_node
 from tinsmith.errors import RecipeError, UnsupportedError
+from tinsmith.graph import canonicalize
+from tinsmith.graph.network import network as network_of
+from tinsmith.importers import load
 from tinsmith.ops import operators
 from tinsmith.ops.floatnode import FloatAttribute, FloatNode, Network, Operand
 from tinsmith.placement import Decision, forced, place
@@ -111,6 +116,37 @@ def test_a_node_that_stands_for_several_goes_by_any_of_their_names(pattern: str)
     body = (node("Sin", "inner", "x", "a"), node("Exp", "whole", "a", "y"))
     table = FloatNode("Function", "whole", (operand("x"),), (operand("y"),), body=body)
     assert precisions(place(network([table], ["y"]), S3, int16=[pattern])) == {"whole": "int16"}
+
+
+def test_a_node_goes_by_the_names_of_the_nodes_it_does_the_work_of() -> None:
+    """Movers that a rewrite put there go along where they serve chosen nodes only."""
+    merged = replace(conv("conv", "a", "b"), sources=("conv", "norm"))
+    shared = replace(node("Transpose", "shared", "x", "a", perm=(0, 1, 3, 2)), sources=("norm",))
+    other = node("Sigmoid", "other", "a", "c")
+    found = place(network([shared, merged, other], ["b", "c"]), S3, int16=["^norm$"])
+    assert precisions(found) == {"shared": "int8", "conv": "int16", "other": "int8"}
+    assert found["conv"].reason == "chosen by '^norm$'"
+    assert set(precisions(place(network([shared, merged], ["b"]), S3, int16=["^norm$"])).values()) == {"int16"}
+
+
+def test_a_node_that_became_movers_alone_is_chosen() -> None:
+    nodes = [conv("conv", "x", "a"), replace(node("Transpose", "made", "a", "b", perm=(0, 2, 3, 1)), sources=("own",))]
+    assert precisions(place(network(nodes, ["b"]), S3, int16=["^own$"])) == {"conv": "int8", "made": "int16"}
+
+
+def test_all_parts_of_a_node_that_was_split_are_chosen() -> None:
+    weights = np.random.default_rng(0).normal(size=(64, 32, 3, 3)).astype(np.float32)
+    points = np.ones((64, 64, 1, 1), np.float32)
+    nodes = [
+        onnx_node("Conv", "x p", "a", "first"),
+        onnx_node("Conv", "a w", "b", "conv", group=2),
+        onnx_node("Conv", "b p", "y", "last"),
+    ]
+    split = network_of(canonicalize(load(model(nodes, {"x": (1, 64, 8, 8)}, "y", {"w": weights, "p": points}))))
+    found = place(split, S3, int16=["^conv$"])
+    wide = [node.op_type for node in split.nodes if found[node.name].precision == "int16"]
+    assert wide == ["Split", "Conv", "Conv", "Concat"]
+    assert [found[name].precision for name in ("first", "last")] == ["int8", "int8"]
 
 
 def test_an_activation_others_read_too_decides_for_itself() -> None:

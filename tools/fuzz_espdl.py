@@ -75,12 +75,12 @@ def main(arguments: Sequence[str]) -> int:
     slowest, begun = 0.0, time.perf_counter()
     for number in range(options.rounds):
         data = mutate(dice.choice(corpus), dice)
-        start = time.perf_counter()
+        start = time.process_time()  # not the clock on the wall: the machine may be busy
         try:
             outcomes[verdict(data)] += 1
         except Exception as error:
             return _report(data, number, repr(error))
-        slowest = max(slowest, time.perf_counter() - start)
+        slowest = max(slowest, time.process_time() - start)
         if slowest > _SLOW:
             return _report(data, number, f"took {slowest:.1f} s")
     seconds = time.perf_counter() - begun

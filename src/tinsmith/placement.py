@@ -48,8 +48,9 @@ def place(network: Network, target: Target, *, bits: int = 8, int16: Sequence[st
         network: The canonical float network.
         target: The chip.
         bits: 8 or 16, for nodes nothing else is said about.
-        int16: Regular expressions; nodes whose name one matches (anywhere in it) run in int16. A node and the
-            activation fused into it go together, whichever is matched.
+        int16: Regular expressions; nodes whose name one matches (anywhere in it) run in int16, and so does all that
+            a node of the user's graph of such a name became. A node and the activation fused into it go together,
+            whichever is matched.
 
     Returns:
         A decision for each node, by name.
@@ -180,17 +181,43 @@ def _supported(decision: Decision, operator: Operator, node: FloatNode, target: 
 
 
 def _matches(network: Network, patterns: Sequence[str]) -> dict[str, str]:
-    names = {part.name: node.name for node in network.nodes for part in (*node.body, node)}
+    """The nodes that patterns choose, by name, each with its pattern."""
+    known: dict[str, list[FloatNode]] = {}
+    for node in network.nodes:
+        parts = (*node.body, node)
+        for name in dict.fromkeys(name for part in parts for name in (part.name, *part.sources)):
+            known.setdefault(name, []).append(node)
+    reading = readers(network)
     found: dict[str, str] = {}
     for pattern in patterns:
         try:
             expression = re.compile(pattern)
         except re.error as error:
             raise RecipeError(f"{pattern!r} is no regular expression: {error}.", subject="int16") from error
-        matching = [owner for name, owner in names.items() if expression.search(name)]
+        matching = [name for name in known if expression.search(name)]
         if not matching:
-            close = difflib.get_close_matches(pattern, names, n=3, cutoff=0.3)
+            close = difflib.get_close_matches(pattern, known, n=3, cutoff=0.3)
             hint = f"Close names: {', '.join(map(repr, close))}." if close else ""
             raise RecipeError(f"{pattern!r} matches no node.", subject="int16", hint=hint)
-        found.update((name, pattern) for name in matching)
+        for name in matching:
+            found.update((worker, pattern) for worker in _workers(name, known[name], reading))
     return found
+
+
+def _workers(name: str, nodes: Sequence[FloatNode], reading: Mapping[str, Sequence[FloatNode]]) -> set[str]:
+    """Of the nodes that go by a name: those that compute, and movers that bear it or only serve those.
+
+    A rewrite may leave a node of the user's as several, with movers between them that serve other nodes, too.
+    """
+    chosen = {node.name for node in nodes if node.name == name or not _passive(node)}
+    chosen = chosen or {node.name for node in nodes}
+    for node in reversed(nodes):
+        behind = [reader.name for output in node.outputs for reader in reading.get(output.name, ())]
+        if behind and chosen.issuperset(behind):
+            chosen.add(node.name)
+    return chosen
+
+
+def _passive(node: FloatNode) -> bool:
+    operator = operators().get(node.op_type)
+    return operator is not None and operator.passive

@@ -52,15 +52,18 @@ class Outcome:
     problems: tuple[str, ...] = field(default=())
 
 
-def outcome(case: Case, target: str, bits: int) -> Outcome:
-    """Tries the forms of a case in order; the first that is quantized counts, else the last refusal."""
+def outcome(case: Case, target: str, bits: int, effort: str = "fast") -> Outcome:
+    """Tries the forms of a case in order; the first that is quantized counts, else the last refusal.
+
+    Weights are left alone unless asked otherwise: the cases are about operators, and one sample teaches no weights.
+    """
     result = Outcome(case)
     for form in _all_forms(case):
-        result = _quantized(form, target, bits)
+        result = _quantized(form, target, bits, effort)
         if not result.refusal:
             break
         if "batch" in result.message and (sample := first_sample(form)):
-            alone = _quantized(sample, target, bits)
+            alone = _quantized(sample, target, bits, effort)
             if not alone.refusal:
                 return alone
     return result
@@ -74,11 +77,11 @@ def _all_forms(case: Case) -> Iterator[Case]:
         yield shorter
 
 
-def _quantized(case: Case, target: str, bits: int) -> Outcome:
+def _quantized(case: Case, target: str, bits: int, effort: str) -> Outcome:
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         try:
-            found = tinsmith.quantize(case.model, [dict(case.feeds)], target, bits=bits)
+            found = tinsmith.quantize(case.model, [dict(case.feeds)], target, bits=bits, effort=effort)
         except TinsmithError as error:
             return Outcome(case, essence(str(error)), str(error))
         except Exception as error:  # nothing else may come out; the test says what did

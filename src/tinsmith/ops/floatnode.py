@@ -49,6 +49,7 @@ class FloatNode:
         outputs: Operands computed here.
         attributes: ONNX attributes that are present, as plain values.
         body: The nodes that compute it, in order, where it stands for several (`tinsmith.ops.functions`).
+        sources: Names of the nodes of the user's graph that it does the work of.
     """
 
     op_type: str
@@ -57,6 +58,7 @@ class FloatNode:
     outputs: tuple[Operand, ...]
     attributes: Mapping[str, FloatAttribute] = field(default_factory=dict)
     body: tuple[FloatNode, ...] = ()
+    sources: tuple[str, ...] = ()
 
     @property
     def subject(self) -> str:
