@@ -94,6 +94,21 @@ def softmax_of_large(**names: Any) -> onnx.ModelProto:
     )
 
 
+def picking(*before: onnx.NodeProto) -> onnx.ModelProto:
+    """conv → … → sigmoid → the five largest."""
+    nodes = [
+        node("Conv", "x w", "a", "conv"),
+        *before,
+        node("Reshape", f"{before[-1].output[0] if before else 'a'} flat", "b", "reshape"),
+        node("Sigmoid", "b", "c", "sigmoid"),
+        node("TopK", "c five", "y places", "top"),
+    ]
+    constants = {"w": weights(8, 4, 1, 1), "v": weights(8, 8, 1, 1), "flat": np.array([1, -1]), "five": np.array([5])}
+    net = model(nodes, {"x": MAP}, "y places", constants)
+    net.graph.output[1].type.tensor_type.elem_type = onnx.TensorProto.INT64
+    return net
+
+
 def wide_conv(channels: int) -> onnx.ModelProto:
     """Sums of ``channels`` products, half with weight 1, half with weight -1."""
     signs = np.ones((16, channels, 1, 1), np.float32)

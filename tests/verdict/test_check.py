@@ -17,6 +17,7 @@ from tests.verdict.nets import (
     MAP,
     branching,
     foreign,
+    picking,
     softmax_of_large,
     two_foreign,
     two_unsupported,
@@ -50,6 +51,25 @@ def test_every_unsupported_node_is_named_and_the_rest_is_placed() -> None:
     assert outcomes(verdict) == {"conv": "int8", "det": "refused", "relu": "int8", "sample": "refused"}
     assert [row.reasons for row in verdict.refused] == [(absent.reason("Det"),), (absent.reason("GridSample"),)]
     assert not verdict.deployable
+
+
+def test_a_model_that_deploys_once_its_head_is_cut() -> None:
+    verdict = tinsmith.check(picking())
+    assert [row.node for row in verdict.refused] == ["top"]
+    (note,) = (note for note in verdict.notes if "--outputs auto" in note)
+    assert "then it deploys. It ends at a." in note
+    assert not any("--outputs auto" in note for note in tinsmith.check(picking(), outputs="auto").notes)
+
+
+def test_what_a_cut_head_does_not_help() -> None:
+    refused = [node("Det", "a", "d", "det"), node("Mul", "a d", "e", "mul"), node("Conv", "e v", "f", "again")]
+    verdict = tinsmith.check(picking(*refused))
+    assert [row.node for row in verdict.refused] == ["det", "top"]
+    assert any("then 1 of the refusals remains. It ends at f." in note for note in verdict.notes)
+
+
+def test_a_pattern_for_the_head_alone_is_no_error() -> None:
+    assert any("--outputs auto" in note for note in tinsmith.check(picking(), int16="^sigmoid$").notes)
 
 
 def test_quantize_gives_the_same_reasons() -> None:

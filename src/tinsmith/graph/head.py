@@ -85,8 +85,8 @@ def head_notes(model: ir.Model) -> tuple[str, ...]:
     if not names:
         return ()
     return (
-        f"the model ends with arithmetic without weights that needs floats; outputs = {AUTO!r} leaves it to the "
-        f"application and ends at {', '.join(names)}.",
+        f"the model ends with arithmetic without weights that needs floats; outputs = {AUTO!r} (--outputs {AUTO}) "
+        f"leaves it to the application and ends at {', '.join(names)}.",
     )
 
 
@@ -103,7 +103,10 @@ def way_out(model: ir.Model, cut: bool) -> Iterator[None]:
     except UnsupportedError as error:
         if cut or not suggest_outputs(model):
             raise
-        hint = f"The model ends with arithmetic without weights; outputs = {AUTO!r} leaves that to the application."
+        hint = (
+            f"The model ends with arithmetic without weights; outputs = {AUTO!r} (--outputs {AUTO}) leaves that to the "
+            "application."
+        )
         raise UnsupportedError(error.reason, subject=error.subject, hint=f"{error.hint} {hint}".strip()) from error
 
 

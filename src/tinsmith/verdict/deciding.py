@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 from pathlib import Path
 from typing import Any
 
+import onnx_ir as ir
+
 from tinsmith import importers
+from tinsmith.errors import RecipeError
 from tinsmith.graph.functions import small_tables, without_functions
-from tinsmith.graph.head import head_notes
+from tinsmith.graph.head import AUTO, head_notes, suggest_outputs
 from tinsmith.graph.network import network as network_of
 from tinsmith.graph.provenance import Origin
 from tinsmith.ops.floatnode import FloatNode, Network
@@ -60,11 +63,21 @@ def check(
     patterns = (int16,) if isinstance(int16, str) else tuple(int16)
     ends = (outputs,) if isinstance(outputs, str) else outputs
     source = importers.load(model)
-    opened = open_model(source, input_shapes, ends)
     label = str(model) if isinstance(model, (str, Path)) else source.graph.name or "the model"
-    general = () if ends else head_notes(source)
+
+    def decide(where: Sequence[str] | None) -> Verdict:
+        return _decide(label, open_model(source, input_shapes, where), chip, bits, patterns)
+
+    verdict = decide(ends)
+    if ends:
+        return verdict
+    hints = _cut_notes(source, decide) if not verdict.deployable else head_notes(source)
+    return replace(verdict, notes=(*hints, *verdict.notes))
+
+
+def _decide(label: str, opened: Opened, chip: Target, bits: int, patterns: Sequence[str]) -> Verdict:
     if opened.model is None:
-        return _verdict(label, chip, opened, _Findings(), general)
+        return _verdict(label, chip, opened, _Findings(), ())
     network = network_of(opened.model)
     refused = refusals(network, chip)
     placement = place_rest(network, chip, refused, bits=bits, int16=patterns)
@@ -78,7 +91,24 @@ def check(
     findings = _Findings(nodes, placement, reasons, _activations(network), tuple(trial.problems))
     warning = caveat(chip)
     cautions = () if warning is None else (warning,)
-    return _verdict(label, chip, opened, findings, (*forced(placement), *general, *trial.notes, *cautions))
+    return _verdict(label, chip, opened, findings, (*forced(placement), *trial.notes, *cautions))
+
+
+def _cut_notes(source: ir.Model, decide: Callable[[Sequence[str] | None], Verdict]) -> tuple[str, ...]:
+    """Whether a model that does not deploy does without the heads of a detector; nothing where it has none."""
+    names = suggest_outputs(source)
+    if not names:
+        return ()
+    try:
+        rest = decide(names)
+    except RecipeError:  # a pattern for nodes of the head alone
+        return head_notes(source)
+    left = len(rest.refused) + len(rest.problems)
+    result = "it deploys" if rest.deployable else f"{left} of the refusals remain{'s' * (left == 1)}"
+    return (
+        f"the model ends with arithmetic without weights; outputs = {AUTO!r} (--outputs {AUTO}) leaves it to the "
+        f"application: then {result}. It ends at {', '.join(names)}.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
