@@ -49,3 +49,12 @@ def test_the_hard_case_in_int16(target: str) -> None:
     labels, floats, chip = answers("mobilenetv2", target, 16, 200)
     lost = int(np.sum(floats == labels)) - int(np.sum(chip == labels))
     assert lost <= len(labels) // 200
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_hard_case_in_int8(target: str) -> None:
+    """By exponents alone the ESP32-S3 answers 3 of 100 right; tuned, it loses a few."""
+    labels, floats, chip = answers("mobilenetv2", target, 8, 200)
+    lost = int(np.sum(floats == labels)) - int(np.sum(chip == labels))
+    assert lost <= len(labels) // 33
