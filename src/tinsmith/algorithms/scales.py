@@ -79,7 +79,26 @@ def choose_formats(
     """
     chooser = _Choice(network, bits, stats, target, method, percentile)
     chooser.settle()
+    for error in chooser.beyond.values():
+        raise error
     return chooser.formats()
+
+
+def beyond_int8(
+    network: Network,
+    bits: Mapping[str, int],
+    stats: Mapping[str, ValueStats],
+    target: Target,
+    method: str = "mse",
+    percentile: float = PERCENTILE,
+) -> tuple[str, ...]:
+    """Names of int8 nodes whose inputs are larger than their kernels take, and that int16 would compute.
+
+    Args, raised errors: as for `choose_formats`, which refuses such nodes.
+    """
+    chooser = _Choice(network, bits, stats, target, method, percentile)
+    chooser.settle()
+    return tuple(name for name in chooser.beyond if chooser.ports[name].largest_wide_exponent is None)
 
 
 @dataclass(slots=True)
@@ -117,6 +136,7 @@ class _Choice:
         for border in self.groups.borders:
             self.borders.setdefault(border.node, {})[border.index] = border
         self.raised = False
+        self.beyond: dict[str, QuantizationError] = {}
         self._initial()
 
     def _initial(self) -> None:
@@ -124,11 +144,14 @@ class _Choice:
             seen = [self.stats[name] for name in names if name in self.stats]
             seen += [self._constant(c.const) for c in self.groups.constants[index] if c.const is not None]
             self.exponents[index] = self._best(seen, self.groups.bits[index]) if seen else 0
-        for node, index, limit in self._limits():
+        for node, limit in self._limits():
+            index = self.groups.of[node.input(0).name]
+            if 0 in self.borders.get(node.name, {}):
+                continue
             # What is far below zero may saturate: its exponential is zero either way.
             highest = (self.stats[name].maximum for name in self.groups.measured[index] if name in self.stats)
             if max(highest, default=0.0) > np.ldexp(qrange(self.bits[node.name])[1] + 0.5, limit):
-                self._within(node, index, limit)
+                self._within(node, self.exponents[index], limit)
             self.exponents[index] = min(self.exponents[index], limit)
         self.exponents.update(self.groups.pinned)
         for node in self.network.nodes:
@@ -172,19 +195,20 @@ class _Choice:
                 break
         else:
             raise QuantizationError("the chip's rules on shifts admit no exponents for this network.", subject="model")
-        for node, index, limit in self._limits():
-            self._within(node, index, limit)
+        for node, limit in self._limits():
+            self._within(node, self._arriving(node, 0), limit)
 
-    def _within(self, node: FloatNode, index: int, limit: int) -> None:
-        """Refuse an exponent beyond what a node's kernel can take."""
-        if self.exponents[index] > limit:
+    def _within(self, node: FloatNode, exponent: int, limit: int) -> None:
+        """Note an exponent beyond what a node's kernel can take."""
+        if exponent > limit:
             bits, wide = self.bits[node.name], self.ports[node.name].largest_wide_exponent
             lower = "Subtract its largest element in front (ReduceMax, Sub) and add it behind."
-            raise QuantizationError(
-                f"its input needs exponent {self.exponents[index]}, and the int{bits} kernel overflows beyond {limit}.",
+            error = QuantizationError(
+                f"its input needs exponent {exponent}, and the int{bits} kernel overflows beyond {limit}.",
                 subject=node.subject,
                 hint="Run it in int16." if wide is None else lower,
             )
+            self.beyond.setdefault(node.name, error)
 
     def _product(self, linear: _Linear) -> None:
         """Rule 1 (no negative shift), rule 3 (the bias fits), no shift beyond the chip's."""
@@ -241,14 +265,14 @@ class _Choice:
             self.exponents[index] = needed
             self.raised = True
 
-    def _limits(self) -> list[tuple[FloatNode, int, int]]:
-        """Nodes whose kernel overflows beyond an input exponent, with the input's group and that exponent."""
+    def _limits(self) -> list[tuple[FloatNode, int]]:
+        """Nodes whose kernel overflows beyond an input exponent, with that exponent."""
         found = []
         for node in self.network.nodes:
             ports = self.ports[node.name]
             limit = {8: ports.largest_input_exponent, 16: ports.largest_wide_exponent}.get(self.bits[node.name])
             if limit is not None and node.input(0).name in self.groups.of:
-                found.append((node, self.groups.of[node.input(0).name], limit))
+                found.append((node, limit))
         return found
 
     def formats(self) -> Formats:

@@ -183,7 +183,7 @@ class _Judge:
 
     def noise(self, candidate: Candidate) -> float:
         """Infinite where the chip would refuse it."""
-        exact = Exact(candidate.network, candidate.formats, self.bits, self.target)
+        exact = Exact(candidate.network, candidate.formats, self.bits, self.target, checked=True)
         if violations(exact.program, self.target):
             return float("inf")
         found = [exact.run(sample) for sample in self.samples]

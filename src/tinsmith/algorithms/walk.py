@@ -184,15 +184,18 @@ class Exact:
         network: The nodes.
         formats: Of their values.
         bits: Width of each node by name.
-        target: The chip. Accumulators that saturate are taken not to.
+        target: The chip.
+        checked: Whether accumulators that saturate do so here, too.
     """
 
-    def __init__(self, network: Network, formats: Formats, bits: Mapping[str, int], target: Target) -> None:
+    def __init__(
+        self, network: Network, formats: Formats, bits: Mapping[str, int], target: Target, *, checked: bool = False
+    ) -> None:
         lowered = lower(network, formats, bits, target)
         self.inputs = tuple(operand.name for operand in network.inputs)
         self._perms = lowered.perms
         self._shapes = {operand.name: operand.shape for operand in network.outputs}
-        self._compiled: Compiled = compile_program(lowered.program, target, checked=False)
+        self._compiled: Compiled = compile_program(lowered.program, target, checked=checked)
         self._compiled.open(1)
 
     @property
