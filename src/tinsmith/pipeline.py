@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinsmith.errors import DataError, ProgramError, UnsupportedError
+from tinsmith.errors import DataError, ProgramError, QuantizationError, UnsupportedError
 from tinsmith.program import Array, Program
 from tinsmith.quantized import Quantized
 from tinsmith.recipe import Recipe
@@ -110,7 +110,6 @@ def quantize(
 def run(model: Any, data: Any, recipe: Recipe, target: Target, progress: Progress | None = None) -> Quantized:
     """Run all stages with the choices of ``recipe``."""
     from tinsmith import importers
-    from tinsmith.algorithms.scales import choose_formats
     from tinsmith.graph.canonical import canonicalize
     from tinsmith.graph.functions import small_tables, without_functions
     from tinsmith.graph.head import head_notes, way_out
@@ -134,7 +133,8 @@ def run(model: Any, data: Any, recipe: Recipe, target: Target, progress: Progres
         widths = {name: decision.bits for name, decision in placement.items()}
     seen = _calibrated(canonical, net, widths, data, recipe, target, tell)
     tell("choose formats", 0, None)
-    formats = choose_formats(net, widths, seen.stats, target, recipe.calibration, recipe.percentile)
+    placement, formats = _formats(net, placement, seen.stats, recipe, target)
+    widths = {name: decision.bits for name, decision in placement.items()}
     net, formats, gained = _tuned(canonical, net, formats, widths, seen, recipe, target, tell)
     tell("lower", 0, None)
     program = finish(lower(net, formats, widths, target), recipe, target, seen.stats.digest)
@@ -164,6 +164,27 @@ def _placed(net: Network, recipe: Recipe, target: Target) -> dict[str, Decision]
         shapes = " ".join(f"--input-shape {one.name}={','.join(map(str, (1, *one.shape[1:])))}" for one in batches)
         hint = f"If the model's first dimension, {batches[0].shape[0]}, is a batch: {shapes}."
         raise UnsupportedError(error.reason, subject=error.subject, hint=hint) from error
+
+
+def _formats(
+    net: Network, placement: dict[str, Decision], stats: Stats, recipe: Recipe, target: Target
+) -> tuple[dict[str, Decision], Formats]:
+    """The formats, and the placement with nodes in int16 whose int8 kernel overflows on what was observed."""
+    from tinsmith.algorithms.narrow import widened
+    from tinsmith.algorithms.scales import beyond_int8, choose_formats
+    from tinsmith.placement import widen
+
+    widths = {name: decision.bits for name, decision in placement.items()}
+    method = (recipe.calibration, recipe.percentile)
+    try:
+        return placement, choose_formats(net, widths, stats, target, *method)
+    except QuantizationError:
+        names = beyond_int8(net, widths, stats, target, *method)
+        if not names:
+            raise
+    placement = widen(placement, widened(net, widths, target, names))
+    widths = {name: decision.bits for name, decision in placement.items()}
+    return placement, choose_formats(net, widths, stats, target, *method)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -227,7 +248,7 @@ def _calibrated(
     tell: Progress,
 ) -> _Calibrated:
     """Observes the values on the data, or takes the model's own ranges where there are none."""
-    from tinsmith.algorithms.scales import observed_values
+    from tinsmith.algorithms.narrow import values_to_observe
     from tinsmith.algorithms.tune import MOST_OBSERVED
     from tinsmith.calibrate.exponents import method_named
     from tinsmith.calibrate.inputs import input_specs
@@ -250,7 +271,7 @@ def _calibrated(
         limit=recipe.samples,
     )
     kept = _First(source, max(CHECKED_SAMPLES, MOST_OBSERVED))
-    values, observed_widths = observed_values(net, widths, target)
+    values, observed_widths = values_to_observe(net, widths, target)
     inputs = {operand.name for operand in net.inputs}
     stats = observe(
         model,
@@ -274,7 +295,8 @@ def _from_ranges(
     target: Target,
 ) -> _Calibrated:
     """The ranges that the model brings; values without one are seen on noise that fills the ranges of the inputs."""
-    from tinsmith.algorithms.scales import observed_values, unmeasured
+    from tinsmith.algorithms.narrow import values_to_observe
+    from tinsmith.algorithms.scales import unmeasured
     from tinsmith.calibrate.assumed import derived, from_ranges, noise, widened
     from tinsmith.calibrate.exponents import method_named
     from tinsmith.calibrate.inputs import input_specs
@@ -287,7 +309,7 @@ def _from_ranges(
             hint="Give calibration data: a few dozen samples (data=…, --data PATH).",
         )
     samples = noise(input_specs(model), ranges)
-    values, observed_widths = observed_values(net, widths, target)
+    values, observed_widths = values_to_observe(net, widths, target)
     known = derived(ranges, net)
     found = {name: known[name] for name in values if name in known}
     missing = unmeasured(net, widths, target, found.keys())

@@ -152,6 +152,23 @@ def _decisions(network: Network, target: Target, bits: int, chosen: dict[str, st
     return decisions
 
 
+def widen(placement: Placement, chosen: Mapping[str, str]) -> dict[str, Decision]:
+    """The placement with some int8 nodes in int16, since calibration saw inputs that their int8 kernel overflows on.
+
+    Args:
+        placement: Decisions by name.
+        chosen: Nodes by name, each with the one it runs in int16 for, itself or a later one
+            (`tinsmith.algorithms.narrow`).
+    """
+    wide = {
+        name: Decision("int16", "the int8 kernel overflows on inputs as large as calibration saw", forced=True)
+        if name == behind
+        else Decision("int16", f"computes the large inputs of {behind!r}")
+        for name, behind in chosen.items()
+    }
+    return {name: wide.get(name, decision) for name, decision in placement.items()}
+
+
 def forced(placement: Placement) -> tuple[str, ...]:
     """A line for each node that the runtime lacks in the precision it would have had."""
     return tuple(

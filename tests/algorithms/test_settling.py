@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.networks import S3, Net
-from tinsmith.algorithms.scales import choose_formats, observed_values
+from tinsmith.algorithms.scales import beyond_int8, choose_formats, observed_values
 from tinsmith.calibrate.constants import constant_stats
 from tinsmith.calibrate.stats import ValueStats
 from tinsmith.errors import QuantizationError
@@ -120,6 +120,18 @@ def test_a_softmax_whose_input_must_be_coarse(bits: int, fits: bool) -> None:
         return
     with pytest.raises(QuantizationError, match=r"Softmax 'Y': its input needs exponent \d+.*Run it in int16\."):
         chosen(net, "y", bits=widths, x=1000.0, a=1.0)
+
+
+def test_a_softmax_that_narrows_a_large_input() -> None:
+    net = Net()
+    net.add("Sigmoid", [net.input("x", 1, 4)], "a")
+    net.add("Softmax", ["a"], "y", axis=-1)
+    widths = {"A": 16, "Y": 8}
+    with pytest.raises(QuantizationError, match=r"Softmax 'Y': its input needs exponent 3.*Run it in int16\."):
+        chosen(net, "y", bits=widths, a=1000.0)
+    assert chosen(net, "y", bits=widths, a=60.0).uses["Y", 0] == Format(8, (-1,))
+    assert beyond_int8(net.network("y"), widths, stats(net, a=1000.0), S3, "minmax") == ("Y",)
+    assert beyond_int8(net.network("y"), widths, stats(net, a=60.0), S3, "minmax") == ()
 
 
 @pytest.mark.parametrize(("bits", "largest"), [(8, -1), (16, -9)])

@@ -94,6 +94,16 @@ def softmax_of_large(**names: Any) -> onnx.ModelProto:
     )
 
 
+def exponentials_of_large() -> onnx.ModelProto:
+    """The same with ReduceLogSumExp, whose int16 kernel overflows as well."""
+    return model(
+        [node("Gemm", "x w b", "a", "gemm"), node("ReduceLogSumExp", "a axes", "y", "sum")],
+        {"x": (1, 64)},
+        "y",
+        {"w": weights(64, 8), "b": weights(8) * 1e6, "axes": np.array([1])},
+    )
+
+
 def picking(*before: onnx.NodeProto) -> onnx.ModelProto:
     """conv → … → sigmoid → the five largest."""
     nodes = [

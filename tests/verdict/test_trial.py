@@ -7,30 +7,42 @@ import pytest
 
 import tinsmith
 from tests.graph.models import model, node
-from tests.verdict.nets import softmax_of_large, weights, wide_conv
+from tests.verdict.nets import exponentials_of_large, softmax_of_large, weights, wide_conv
 from tinsmith.ops.call import Call
 from tinsmith.targets import TARGETS
 
 
 def test_formats_that_cannot_be_are_found_without_data() -> None:
-    verdict = tinsmith.check(softmax_of_large())
+    verdict = tinsmith.check(exponentials_of_large())
     (row,) = verdict.refused
-    assert row.node == "softmax"
-    assert "Run it in int16" in row.reasons[0]
-    assert tinsmith.check(softmax_of_large(), int16="softmax").deployable
+    assert row.node == "sum"
+    assert "overflows beyond -1" in row.reasons[0]
+
+
+def test_a_softmax_of_large_input_runs_in_int16_without_being_told() -> None:
+    verdict = tinsmith.check(softmax_of_large())
+    assert verdict.deployable
+    assert any("'softmax' would run in int16" in note for note in verdict.notes)
+    assert not any("int16" in note for note in tinsmith.check(softmax_of_large(), int16="softmax").notes)
 
 
 def test_a_trial_goes_on_behind_the_first_failure() -> None:
     net = model(
         [
             node("Gemm", "x w b", "a", "gemm"),
-            node("Softmax", "a", "s", "first"),
+            node("ReduceLogSumExp", "a axes", "s", "first"),
             node("Gemm", "s v c", "d", "again"),
-            node("Softmax", "d", "y", "second"),
+            node("ReduceLogSumExp", "d axes", "y", "second"),
         ],
         {"x": (1, 64)},
         "y",
-        {"w": weights(64, 8), "b": weights(8) * 1e6, "v": weights(8, 8), "c": weights(8) * 1e6},
+        {
+            "w": weights(64, 8),
+            "b": weights(8) * 1e6,
+            "v": weights(1, 8),
+            "c": weights(8) * 1e6,
+            "axes": np.array([1]),
+        },
     )
     assert [row.node for row in tinsmith.check(net).refused] == ["first", "second"]
 

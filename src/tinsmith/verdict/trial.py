@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import onnx_ir as ir
 
-from tinsmith.algorithms.scales import choose_formats, observed_values
+from tinsmith.algorithms.narrow import values_to_observe, widened
+from tinsmith.algorithms.scales import beyond_int8, choose_formats
 from tinsmith.calibrate.inputs import InputSpec, input_specs
 from tinsmith.calibrate.observe import observe
 from tinsmith.calibrate.stats import Stats
@@ -26,6 +27,7 @@ from tinsmith.simulator.legality import broken_rules
 from tinsmith.targets import Target
 from tinsmith.verdict.sums import sums_note
 
+_LABEL = "trial with random input"
 _ROUNDS = 16
 _RANGES = (None, (0.25, 1.0), (1.0, 2.0))
 
@@ -65,12 +67,17 @@ def try_out(
     for _ in range(_ROUNDS):
         if not any(bits.get(node.name, 32) != 32 for node in trial.network.nodes):
             return trial
-        values, widths = observed_values(trial.network, bits, target)
+        values, widths = values_to_observe(trial.network, bits, target)
         if stats is None or not stats.keys() >= set(values):
             stats = _observed(trial, model, values, widths, target)
         if stats is None:
             return trial
         try:
+            names = beyond_int8(trial.network, bits, stats, target)
+            bits.update(dict.fromkeys(widened(trial.network, bits, target, names), 16))
+            trial.notes += [
+                f"trial with random input: {name!r} would run in int16: its inputs are large." for name in names
+            ]
             formats = choose_formats(trial.network, bits, stats, target)
             program = lower(trial.network, formats, bits, target).program
             _look(trial, program, target)
