@@ -15,7 +15,7 @@ from tests.algorithms.scalable import canonical, chain, model, samples
 from tinsmith.algorithms import rounding
 from tinsmith.algorithms.bias_correction import correct_bias
 from tinsmith.algorithms.float_nodes import FloatNodes
-from tinsmith.algorithms.walk import Exact, Visit, walk
+from tinsmith.algorithms.walk import Exact, Visit, channel_means, walk
 from tinsmith.ops import operators
 from tinsmith.ops.floatnode import FloatNode
 from tinsmith.ops.passage import Weighted
@@ -33,7 +33,7 @@ def test_what_the_nodes_see_is_what_the_chip_has(target: str) -> None:
     seen: dict[str, list[np.ndarray]] = {}
 
     def look(visit: Visit) -> FloatNode:
-        seen[visit.node.input(0).name] = visit.chips
+        seen[visit.node.input(0).name] = [visit.chip(index) for index in range(visit.count)]
         return visit.node
 
     bits = {name: decision.bits for name, decision in quantized.placement.items()}
@@ -72,11 +72,10 @@ def test_biases_take_the_means_out(target: str) -> None:
         rounded_weights = visit.format.dequantize(visit.format.quantize(visit.weights, visit.target.rounding))
         weights = replace(node.input(1), const=rounded_weights)
         run = FloatNodes([replace(node, inputs=(node.inputs[0], weights, node.inputs[2]))], node.outputs)
-        axes = tuple(d for d in range(node.outputs[0].rank) if d != visit.weighted.channels % node.outputs[0].rank)
         name, output = node.input(0).name, node.outputs[0].name
-        found = np.mean([run({name: array})[output].mean(axis=axes, dtype=np.float64) for array in visit.chips], axis=0)
-        wanted = np.mean([array.mean(axis=axes, dtype=np.float64) for array in visit.wanted], axis=0)
-        assert np.allclose(found, wanted, atol=1e-4 * np.abs(wanted).max())
+        chips = [run({name: visit.chip(index)})[output] for index in range(visit.count)]
+        found = np.mean([channel_means(array, visit.weighted.channels) for array in chips], axis=0)
+        assert np.allclose(found, visit.wanted, atol=1e-4 * np.abs(visit.wanted).max())
         checked.append(node.name)
         return node
 
@@ -164,7 +163,7 @@ def test_what_meets_the_weights(kind: str) -> None:
     found_nodes = [(n, operators()[n.op_type].passage(n)) for n in net.nodes]
     ((node, weighted),) = [(n, passage) for n, passage in found_nodes if isinstance(passage, Weighted)]
     x = rng.standard_normal(x_shape).astype(np.float32)
-    visit = Visit(node, weighted, Format(8, (0,)), [x], [x], [x], find("c"), lambda f: [f(0)])
+    visit = Visit(node, weighted, Format(8, (0,)), np.zeros(1), 1, lambda index: x, find("c"), lambda f: [f(0)])
     matrix = rounding._matrix(visit)
     assert matrix is not None
     output = node.outputs[0]

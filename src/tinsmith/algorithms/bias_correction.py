@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinsmith.algorithms.float_nodes import FloatNodes
-from tinsmith.algorithms.walk import Visit
+from tinsmith.algorithms.walk import Visit, channel_means
 from tinsmith.ops import operators
 from tinsmith.ops.floatnode import Array, FloatNode, Operand
 from tinsmith.ops.ports import Kind
@@ -37,11 +37,10 @@ def with_corrected_bias(visit: Visit, node: FloatNode) -> FloatNode:
     rounded = FloatNodes([_rounded(visit, node)], node.outputs)
     name, output = node.input(0).name, node.outputs[0]
 
-    def shift(index: int) -> Array:
-        found = rounded({name: visit.chips[index]})[output.name]
-        return _means(visit.wanted[index], visit.weighted.channels) - _means(found, visit.weighted.channels)
+    def means(index: int) -> Array:
+        return channel_means(rounded({name: visit.chip(index)})[output.name], visit.weighted.channels)
 
-    shifts = np.mean(visit.run_all(shift), axis=0)
+    shifts = visit.wanted - np.mean(visit.run_all(means), axis=0)
     old = node.const(bias) if node.has(bias) else None
     values = shifts if old is None else np.broadcast_to(old, _channels_last(old, len(shifts))) + shifts
     return _with_bias(node, bias, values.astype(np.float32))
@@ -49,12 +48,6 @@ def with_corrected_bias(visit: Visit, node: FloatNode) -> FloatNode:
 
 def _channels_last(bias: Array, channels: int) -> tuple[int, ...]:
     return (*bias.shape[:-1], channels) if bias.ndim else (channels,)
-
-
-def _means(array: Array, axis: int) -> NDArray[np.float64]:
-    axis %= array.ndim
-    found: NDArray[np.float64] = array.mean(axis=tuple(d for d in range(array.ndim) if d != axis), dtype=np.float64)
-    return found
 
 
 def _rounded(visit: Visit, node: FloatNode) -> FloatNode:

@@ -113,10 +113,10 @@ def _moments(visit: Visit, shape: tuple[int, int]) -> NDArray[np.float64]:
     wanted = max(ROWS, 4 * count)
     rows: list[NDArray[np.float32]] = []
     found = 0
-    for index in range(len(visit.chips)):
-        met = run({visit.node.input(0).name: visit.chips[index]})[visit.node.outputs[0].name]
+    for index in range(visit.count):
+        met = run({visit.node.input(0).name: visit.chip(index)})[visit.node.outputs[0].name]
         flat = np.moveaxis(met, visit.weighted.channels, 0).reshape(met.shape[visit.weighted.channels], -1)
-        share = max(1, wanted // len(visit.chips))
+        share = max(1, wanted // visit.count)
         stride = max(1, flat.shape[1] // share) | 1
         rows.append(flat[:, index % stride :: stride])
         found += rows[-1].shape[1]

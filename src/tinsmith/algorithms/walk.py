@@ -42,9 +42,9 @@ class Visit:
         node: The node, with the weights of the float network.
         weighted: Where its weights and channels are.
         format: Format of the weights.
-        floats: Input 0 in the float network, one array per sample, ONNX order.
-        chips: Input 0 as the chip has it, as real numbers, likewise.
-        wanted: The node's output in the float network, before any activation, likewise.
+        wanted: Mean of each channel of the node's output in the float network, before any activation; float64.
+        count: How many samples there are.
+        chip: Input 0 of a sample as the chip has it, as real numbers, ONNX order.
         target: The chip.
         run_all: Applies a function to each sample's index, on several cores.
     """
@@ -52,9 +52,9 @@ class Visit:
     node: FloatNode
     weighted: Weighted
     format: Format
-    floats: list[NDArray[np.float32]]
-    chips: list[NDArray[np.float32]]
-    wanted: list[NDArray[np.float32]]
+    wanted: NDArray[np.float64]
+    count: int
+    chip: Callable[[int], NDArray[np.float32]]
     target: Target
     run_all: Callable[[Callable[[int], Array]], list[Array]]
 
@@ -130,17 +130,13 @@ class _Walk:
     def _step(self, step: Step, adjust: Adjustment) -> FloatNode:
         node = step.node
         weighted = operators()[node.op_type].passage(node)
-        adjustable = isinstance(weighted, Weighted) and self.bits[node.name] != 32
-        wanted = list(dict.fromkeys((*step.outputs, node.outputs[0]))) if adjustable else list(step.outputs)
-        run = FloatNodes(_nodes(step), wanted)
-        results = self._all(lambda index: run({name: self.floats[name][index] for name in run.inputs}))
-        if isinstance(weighted, Weighted) and adjustable:
-            node = self._adjusted(step, weighted, [r[step.node.outputs[0].name] for r in results], adjust)
-            step = replace(step, node=node)
-        exact = Exact(_alone(step), self.formats, self.bits, self.target)
+        floats, means = self._in_floats(step, weighted.channels if isinstance(weighted, Weighted) else None)
+        if isinstance(weighted, Weighted) and self.bits[node.name] != 32:
+            node = self._adjusted(node, weighted, means, adjust)
+        exact = Exact(_alone(replace(step, node=node)), self.formats, self.bits, self.target)
         chips = self._all(lambda index: exact.run({name: self.chips[name][index] for name in exact.inputs}))
         for output in step.outputs:
-            self.floats[output.name] = [result[output.name] for result in results]
+            self.floats[output.name] = [result[output.name] for result in floats]
             self.chips[output.name] = [result[output.name] for result in chips]
         for name in _read(step):
             self.reads[name] -= 1
@@ -149,19 +145,35 @@ class _Walk:
                 self.chips.pop(name, None)
         return node
 
-    def _adjusted(self, step: Step, weighted: Weighted, wanted: list[Array], adjust: Adjustment) -> FloatNode:
-        node = step.node
+    def _in_floats(self, step: Step, axis: int | None) -> tuple[list[dict[str, Array]], NDArray[np.float64]]:
+        """The step's outputs of every sample, and the mean of each channel before the activation."""
+        before = step.node.outputs[0].name
+        run = FloatNodes(_nodes(step), list(dict.fromkeys((*step.outputs, step.node.outputs[0]))))
+        kept = {output.name for output in step.outputs}
+
+        def one(index: int) -> tuple[dict[str, Array], NDArray[np.float64]]:
+            found = run({name: self.floats[name][index] for name in run.inputs})
+            means = np.zeros(0) if axis is None else channel_means(found[before], axis)
+            return {name: array for name, array in found.items() if name in kept}, means
+
+        results = self._all(one)
+        means: NDArray[np.float64] = np.mean([means for _, means in results], axis=0)
+        return [found for found, _ in results], means
+
+    def _adjusted(
+        self, node: FloatNode, weighted: Weighted, means: NDArray[np.float64], adjust: Adjustment
+    ) -> FloatNode:
         source = node.input(0).name
         chosen = self.formats.at(node.name, weighted.weights, node.input(weighted.weights).name)
         if chosen is None:
             return node
-        found = self.formats.values.get(source)
-        chips = [
-            array if found is None or array.dtype.kind == "f" else found.dequantize(array)
-            for array in self.chips[source]
-        ]
-        visit = Visit(node, weighted, chosen, self.floats[source], chips, wanted, self.target, self._all)
-        changed = adjust(visit)
+        found, arrays = self.formats.values.get(source), self.chips[source]
+
+        def chip(index: int) -> Array:
+            array = arrays[index]
+            return array if found is None or array.dtype.kind == "f" else found.dequantize(array)
+
+        changed = adjust(Visit(node, weighted, chosen, means, self.count, chip, self.target, self._all))
         arriving = self.formats.at(node.name, 0, source)
         if arriving is None or not _fits(changed, chosen, arriving.exponent, self.target, self.bits[node.name]):
             return node
@@ -218,6 +230,13 @@ class Exact:
         perm = self._perms[name]
         laid_out = array.reshape([self._shapes[name][axis] for axis in perm])  # the chip has no scalars
         return laid_out.transpose(inverse(perm))
+
+
+def channel_means(array: Array, axis: int) -> NDArray[np.float64]:
+    """The mean of each channel along ``axis``."""
+    axis %= array.ndim
+    found: NDArray[np.float64] = array.mean(axis=tuple(d for d in range(array.ndim) if d != axis), dtype=np.float64)
+    return found
 
 
 def _alone(step: Step) -> Network:
