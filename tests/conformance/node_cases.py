@@ -11,7 +11,7 @@ reads is a graph input there, parameters too. So each case has several forms, tr
   model is read as;
 - *first output*: the same, cut at the first output, where the case has several (indices, masks, statistics);
 - *first sample*: the same, with the first sample only, where the refusal speaks of the batch. The outputs expected are
-  then those of ONNX Runtime.
+  then those of ONNX Runtime, or of ONNX's own slow runtime where the operator is too new for it.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx.reference
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
@@ -32,6 +33,7 @@ Arrays = Mapping[str, Array]
 
 # Where recurrent layers have the batch, by input (all of them in front where `layout` is 1).
 _BATCH_AXES = {"X": 1, "initial_h": 1, "initial_c": 1, "sequence_lens": 0}
+_BATCH_IN_FRONT = ("past_state",)
 _RECURRENT = ("GRU", "LSTM", "RNN")
 # Integers that stand for real numbers, with their scale and zero point, by input and output index.
 _MEANT = {
@@ -194,7 +196,7 @@ def first_sample(case: Case) -> Case | None:
         del value.type.tensor_type.shape.dim[:]
         value.CopyFrom(onnx.helper.make_tensor_value_info(value.name, tensor, feeds[value.name].shape))
     for tensor in model.graph.initializer:
-        along = axes.get(tensor.name)
+        along = 0 if tensor.name in _BATCH_IN_FRONT else axes.get(tensor.name)
         if along is not None:
             tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).take([0], along), tensor.name))
     for value in model.graph.output:
@@ -217,6 +219,9 @@ def _computed(model: onnx.ModelProto, feeds: Arrays) -> dict[str, Array] | None:
     try:
         session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         results = session.run(None, dict(feeds))
-    except Exception:  # whatever it raises: the case cannot be cut
-        return None
+    except Exception:  # whatever it raises, it does not know the operator
+        try:
+            results = onnx.reference.ReferenceEvaluator(model).run(None, dict(feeds))
+        except Exception:  # nor can the case be cut
+            return None
     return dict(zip([value.name for value in model.graph.output], map(np.asarray, results), strict=True))

@@ -9,7 +9,9 @@ import onnx_ir as ir
 import onnx_ir.passes.common as common
 
 from tinsmith.errors import ModelError
+from tinsmith.graph.definitions import expand
 from tinsmith.graph.edit import constant, input_of, set_attributes, swap
+from tinsmith.graph.float32 import to_float32
 from tinsmith.graph.quiet import captured
 
 OPSET = 24
@@ -118,18 +120,32 @@ def _first_line(text: str) -> str:
 
 
 def _relabel(model: ir.Model, version: int) -> None:
-    """Takes a newer model for one of opset 24 where all its operators are the same but for further element types."""
+    """Takes a newer model for one of opset 24 where all its operators are the same but for further element types.
+
+    Those that are not are replaced by ONNX's own definition of them, where that is made of operators that are.
+    """
+    newer = [node for node in model.graph.all_nodes() if not means_the_same(node, version)]
+    for node in expand(model, newer, means_the_same):
+        raise ModelError(
+            f"{node.op_type} of ONNX opset {version} is not what it was in opset {OPSET}."
+            if _schema(node.op_type, OPSET)
+            else f"{node.op_type} is younger than ONNX opset {OPSET}, and not made of operators known there.",
+            subject=repr(node.name),
+            hint=f"Export the model with opset {OPSET}.",
+        )
+    to_float32(model.graph)  # definitions compute in other precisions
     for node in model.graph.all_nodes():
         old = _schema(node.op_type, OPSET)
-        if old is None or not _is_old(node, _schema(node.op_type, version), old):
-            raise ModelError(
-                f"{node.op_type} of ONNX opset {version} is not what it was in opset {OPSET}.",
-                subject=repr(node.name),
-                hint=f"Export the model with opset {OPSET}.",
-            )
-        for name in [name for name in node.attributes if name not in old.attributes]:
+        for name in [name for name in node.attributes if old is None or name not in old.attributes]:
             node.attributes.pop(name)
     model.opset_imports[""] = OPSET
+
+
+def means_the_same(node: ir.Node, version: int) -> bool:
+    """Whether a node of another opset means the same in `OPSET`."""
+    schemas = _schema(node.op_type, version), _schema(node.op_type, OPSET)
+    new, old = schemas if version > OPSET else schemas[::-1]
+    return new is not None and old is not None and _is_old(node, new, old)
 
 
 def _schema(op_type: str, version: int) -> onnx.defs.OpSchema | None:
@@ -139,10 +155,8 @@ def _schema(op_type: str, version: int) -> onnx.defs.OpSchema | None:
         return None
 
 
-def _is_old(node: ir.Node, new: onnx.defs.OpSchema | None, old: onnx.defs.OpSchema) -> bool:
+def _is_old(node: ir.Node, new: onnx.defs.OpSchema, old: onnx.defs.OpSchema) -> bool:
     """Whether a node means the same by both definitions: it leaves what is new in the newer one to its default."""
-    if new is None:
-        return False
     ports = [(port.name, port.option) for side in ("inputs", "outputs") for port in getattr(old, side)]
     same = ports == [(port.name, port.option) for side in ("inputs", "outputs") for port in getattr(new, side)]
     return same and all(

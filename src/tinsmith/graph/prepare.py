@@ -10,6 +10,7 @@ import onnx_ir as ir
 import onnx_ir.passes.common as common
 
 from tinsmith.errors import ModelError, UnsupportedError
+from tinsmith.graph.definitions import expand
 from tinsmith.graph.dequantize import dequantize
 from tinsmith.graph.edit import constant, forget_names, fresh, get_int, input_of, operands
 from tinsmith.graph.provenance import remember
@@ -53,6 +54,7 @@ def prepare(source: ir.Model, outputs: Sequence[str] | None) -> ir.Model:
     name_nodes(graph)
     remember(graph)
     dequantize(model)
+    expand(model, [node for node in graph.all_nodes() if not _is_own(node)])
     _refuse_other_domains(graph)
     _drop_dead_inputs(graph)
     name_nodes(graph)
@@ -168,9 +170,14 @@ def _refuse_training(nodes: Sequence[ir.Node]) -> None:
             )
 
 
+def _is_own(node: ir.Node) -> bool:
+    """Whether a node is of ONNX's own operator set."""
+    return node.domain in ("", "ai.onnx")
+
+
 def _refuse_other_domains(graph: ir.Graph) -> None:
     for node in graph.all_nodes():
-        if node.domain not in ("", "ai.onnx"):
+        if not _is_own(node):
             fused = node.domain.startswith("com.microsoft")
             raise UnsupportedError(
                 f"{node.op_type} of the operator set {node.domain!r} is not part of ONNX.",

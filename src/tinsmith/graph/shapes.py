@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import onnx_ir as ir
 import onnx_ir.passes.common as common
@@ -13,6 +15,7 @@ from tinsmith.graph.edit import Array, constant, forget_names, get_int, is_const
 from tinsmith.graph.execute import Runner
 from tinsmith.graph.fold import fold, fold_with_runtime, size_of
 from tinsmith.graph.freeze import forget_shapes
+from tinsmith.graph.opset import OPSET
 from tinsmith.graph.prepare import refuse_subgraphs
 from tinsmith.graph.quiet import captured
 from tinsmith.graph.sequences import resolve
@@ -31,6 +34,8 @@ _SHAPING = {
 # What strict inference says of the constants in ONNX's own definition of MeanVarianceNormalization.
 _FALSE_ALARM = "One and only one of the attributes"
 
+_UNKNOWN_TYPE = re.compile(r"op_type:(\w+), node name: (.*?)\).*unsupported type:? tensor\((\w+)\)", re.DOTALL)
+
 
 def settle(model: ir.Model) -> None:
     """Folds constants and finds every shape, by inference first, by running the model where that fails.
@@ -42,7 +47,7 @@ def settle(model: ir.Model) -> None:
 
     Raises:
         ModelError: A shape cannot be found: the model does not run with these input shapes; or it is out of bounds.
-        UnsupportedError: A shape depends on the data.
+        UnsupportedError: A shape depends on the data; a node works on a type that its operator does not have.
     """
     infer(model)
     _refuse_huge(model.graph)
@@ -98,6 +103,13 @@ def _refuse_contradictions(model: ir.Model) -> None:
             messages.append(str(error.__cause__ or error))
     messages = [message for message in messages if _FALSE_ALARM not in message]
     if messages:
+        if unknown := _UNKNOWN_TYPE.search(messages[0]):
+            operator, name, kind = unknown.groups()
+            raise UnsupportedError(
+                f"{operator} of ONNX opset {OPSET} does not know {kind}.",
+                subject=repr(name),
+                hint="Keep values in float32 in the model; the chip's integers are chosen here.",
+            )
         raise ModelError(
             f"shapes or types contradict each other: {messages[0].rpartition('unchanged: ')[2][:400]}",
             subject=model.graph.name or "",

@@ -6,7 +6,7 @@
 - Gather and ScatterND with constant indices have no negative ones (the runtime does not wrap them).
 - Resize has scales for every dimension instead of sizes, where both mean the same, and no roi it does not use.
 - Outputs nobody uses are dropped from the end of MaxPool, LayerNormalization and BatchNormalization.
-- Sums of several tensors are Adds.
+- Sums of several tensors are Adds; a constant exponent is a real number (ONNX Runtime knows no unsigned ones).
 
 Each is the same computation by the operator's own definition.
 """
@@ -30,6 +30,7 @@ from tinsmith.graph.edit import (
     insert,
     integers,
     is_constant,
+    is_float,
     leave_out,
     operands,
     present,
@@ -39,6 +40,7 @@ from tinsmith.graph.edit import (
     shape_of,
     swap,
 )
+from tinsmith.ops.slice import Cut
 
 _AXIS_DEFAULTS = {
     "Concat": 0,
@@ -72,6 +74,7 @@ def apply(graph: ir.Graph) -> bool:
     changed |= each(graph, ("Gather", "ScatterND"), _indices)
     changed |= each(graph, ("Resize",), _resize)
     changed |= each(graph, _SPARE_OUTPUTS, _outputs)
+    changed |= each(graph, ("Pow",), _exponent)
     return changed | each(graph, ("Sum",), _sum)
 
 
@@ -143,12 +146,15 @@ def _slice(node: ir.Node) -> bool:
     if starts is None or ends is None or axes is None or steps is None:
         return False
     axes = tuple(axis % len(shape) for axis in axes)
-    bounds = [slice(s, e, p).indices(shape[axis]) for s, e, p, axis in zip(starts, ends, steps, axes, strict=True)]
+    bounds = [
+        Cut.of(axis, (start, end, step), shape[axis])
+        for axis, start, end, step in zip(axes, starts, ends, steps, strict=True)
+    ]
     # A backward slice that reaches the first element ends before it: ONNX has no index for that but a far negative one.
     limit = -(2**31)
     named = (
-        ("starts", tuple(bound[0] for bound in bounds)),
-        ("ends", tuple(limit if bound[1] < 0 else bound[1] for bound in bounds)),
+        ("starts", tuple(bound.start for bound in bounds)),
+        ("ends", tuple(limit if bound.stop < 0 else bound.stop for bound in bounds)),
         ("axes", axes),
         ("steps", steps),
     )
@@ -232,6 +238,15 @@ def _outputs(node: ir.Node) -> bool:
     if count == len(node.outputs):
         return False
     node.resize_outputs(count)
+    return True
+
+
+def _exponent(node: ir.Node) -> bool:
+    given = present(node, 1)
+    exponent = constant(given)
+    if exponent is None or is_float(given) or not is_float(present(node, 0)):
+        return False
+    set_constant(node, 1, exponent.astype(np.float32), f"{node.name}.exponent")
     return True
 
 
