@@ -7,6 +7,7 @@ its attributes and the types of its inputs decide. Where nothing here knows an o
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import onnx
 import onnx_ir as ir
@@ -55,7 +56,7 @@ def _definition(node: ir.Node, versions: dict[str, int], same: Same | None, labe
     proto = _body(node, versions.get(node.domain, 0))
     if proto is None:
         return None
-    function = ir.from_proto(proto)
+    function = ir.serde.deserialize_function(proto)
     wanted = versions.get("", 0)
     written = function.opset_imports.get("", wanted)
     known = same if same is not None else lambda _, version: version == wanted
@@ -73,7 +74,7 @@ def _definition(node: ir.Node, versions: dict[str, int], same: Same | None, labe
 
 def _body(node: ir.Node, version: int) -> onnx.FunctionProto | None:
     try:
-        schema = onnx.defs.get_schema(node.op_type, max_inclusive_version=version, domain=node.domain)
+        schema: Any = onnx.defs.get_schema(node.op_type, max_inclusive_version=version, domain=node.domain)
     except onnx.defs.SchemaError:
         return None
     for name, attribute in schema.attributes.items():
