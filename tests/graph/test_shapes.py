@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import pytest
+from onnx import helper
 
 from tests.graph.models import check, model, node, op_types, value
 from tinsmith.errors import ModelError, UnsupportedError
@@ -77,3 +79,11 @@ def test_a_result_that_is_larger_than_its_sources_stays_computed(monkeypatch: py
     nodes = [node("Expand", "c shape", "e"), node("Add", "x e", "y")]
     original = model(nodes, {"x": (40, 40)}, "y", {"c": 2.0, "shape": [40, 40]})
     assert op_types(canonicalize(load(original))) == ["Expand", "Add"]
+
+
+@pytest.mark.skipif(onnx.defs.onnx_opset_version() < 25, reason="this ONNX has no int2")
+def test_types_that_an_operator_lacks_are_named() -> None:
+    to_integers = node("Cast", "x", "y", "narrow", to=onnx.TensorProto.INT2)
+    outputs = [helper.make_tensor_value_info("y", onnx.TensorProto.INT2, (1, 3))]
+    with pytest.raises(UnsupportedError, match="'narrow': Cast of ONNX opset 24 does not know int2"):
+        canonicalize(load(model([to_integers], {"x": (1, 3)}, outputs, opset=25)))

@@ -6,7 +6,9 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from tests.graph.models import Array, check, model, node
+from tests.graph.models import Array, check, model, node, op_types
+from tinsmith.graph import canonicalize
+from tinsmith.importers import load
 
 
 def single(op: str, inputs: str = "x", outputs: str = "y", *, shape: Any = (2, 3, 4), **rest: Any) -> ir.Node:
@@ -151,9 +153,21 @@ def test_states_that_are_zero_anyway_go() -> None:
         "l": np.full(1, 7, np.int32),
         "h": np.zeros((1, 1, 5), np.float32),
     }
-    step = single("GRU", "x w r b l h", "_ y", shape=(7, 1, 4), hidden_size=5, constants=constants)
+    step = single(
+        "GRU", "x w r b l h", "_ y", shape=(7, 1, 4), hidden_size=5, linear_before_reset=1, constants=constants
+    )
     assert [value is None for value in step.inputs] == [False] * 4
     assert step.outputs[0].name
     constants["h"] += 1
-    step = single("GRU", "x w r b l h", "_ y", shape=(7, 1, 4), hidden_size=5, constants=constants)
+    step = single(
+        "GRU", "x w r b l h", "_ y", shape=(7, 1, 4), hidden_size=5, linear_before_reset=1, constants=constants
+    )
     assert [value is None for value in step.inputs] == [False] * 4 + [True, False]
+
+
+def test_exponents_are_real_numbers() -> None:
+    step = single("Pow", "x n", "y", constants={"n": np.array([4], np.int32)})
+    assert step.inputs[1] is not None
+    assert step.inputs[1].dtype == ir.DataType.FLOAT
+    original = model([node("Pow", "x n", "y")], {"x": (1, 3)}, "y", {"n": np.array([4], np.uint32)})
+    assert op_types(canonicalize(load(original))) == ["Pow"]
