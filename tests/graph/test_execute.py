@@ -88,3 +88,10 @@ def test_failures_print_nothing(capfd: pytest.CaptureFixture[str], monkeypatch: 
     with pytest.raises(ModelError, match="ONNX Runtime cannot load the model: no"):
         Runner(load(model(NODES, {"x": (1, 64)}, "y", {"w": W})))
     assert capfd.readouterr() == ("", "")
+
+
+def test_transposed_matrices_meet_vectors() -> None:
+    nodes = [node("Transpose", "x", "t", perm=[0, 2, 1]), node("MatMul", "t v", "y")]
+    x, v = np.arange(16, dtype=np.float32).reshape(1, 4, 4), np.arange(4, dtype=np.float32)
+    runner = Runner(load(model(nodes, {"x": (1, 4, 4), "v": (4,)}, "y")))
+    assert np.array_equal(runner({"x": x, "v": v})["y"], x.transpose(0, 2, 1) @ v)

@@ -20,8 +20,9 @@ from tinsmith.graph.prepare import name_nodes
 Array = NDArray[Any]
 _EMBED_BYTES = 1024
 # The first moves a Pad as wide as the window into a pool, and then rejects the pool for that. The second puts a
-# Transpose into the Gemm before it even if the Gemm's own result is wanted as well, and then misses that.
-DISABLED = ["Pad_Fusion", "GemmTransposeFusion"]
+# Transpose into the Gemm before it even if the Gemm's own result is wanted as well, and then misses that. The third
+# puts a Transpose into a MatMul by a vector, which then multiplies as if there were none.
+DISABLED = ["Pad_Fusion", "GemmTransposeFusion", "MatmulTransposeFusion"]
 """Optimizations of ONNX Runtime that are wrong."""
 
 

@@ -54,10 +54,20 @@ class Formula:
 
     def __call__(self, x: Array) -> Array:
         """The output for one value of the source, float64."""
-        values = {self.source.name or "": x}
-        for node in self.nodes:
-            values[node.outputs[0].name or ""] = _compute(as_float_node(node), values)
-        return values[self.output.name or ""]
+        return self.function()(x)
+
+    def function(self) -> Callable[[Array], Array]:
+        """The same, for many values."""
+        steps = tuple(as_float_node(node) for node in self.nodes)
+        source, output = self.source.name or "", self.output.name or ""
+
+        def compute(x: Array) -> Array:
+            values = {source: x}
+            for step in steps:
+                values[step.outputs[0].name] = _compute(step, values)
+            return values[output]
+
+        return compute
 
     def numbers(self) -> tuple[float, ...]:
         """Its constants of one element."""
@@ -144,6 +154,8 @@ def variables(value: ir.Value, order: Mapping[ir.Node, int]) -> Iterator[ir.Valu
             return
         frontier.remove(last)
         frontier.update(computed(node))
+        if not frontier:
+            return
 
 
 def _place(value: ir.Value, order: Mapping[ir.Node, int]) -> int:

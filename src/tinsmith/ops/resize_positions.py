@@ -131,7 +131,7 @@ def positions(mode: str, length: int, result: int, scale: np.float32) -> Float32
     if mode == "asymmetric":
         return i / scale
     if mode == "align_corners":
-        return i * np.float32((length - 1) / (result - 1)) if result > 1 else np.zeros(result, np.float32)
+        return i * np.float32(length - 1) / np.float32(result - 1) if result > 1 else np.zeros(result, np.float32)
     if mode == "half_pixel_symmetric":
         exact = np.float32(length) * scale
         return np.float32(length / 2) * (1 - np.float32(result) / exact) + half_pixel

@@ -63,3 +63,9 @@ def test_what_stays() -> None:
     nodes = [node("Slice", "x b e a", "y")]
     constants = {"b": [0] * 5, "e": [2] * 5, "a": list(range(5))}
     assert op_types(check(model(nodes, {"x": (3, 3, 3, 3, 3)}, "y", constants))) == ["Slice"]
+
+
+def test_parts_nobody_uses_are_not_reshaped() -> None:
+    split = node("Split", "x n", "y z")
+    canonical = check(model([split], {"x": (4, 2, 2, 3, 2)}, "y", {"n": [1, 3]}))
+    assert all(value.uses() or value.is_graph_output() for step in canonical.graph for value in step.outputs[:1])

@@ -77,3 +77,15 @@ def test_what_only_looks_like_one_stays(nodes: list[Any]) -> None:
 def test_slopes_along_two_axes_stay() -> None:
     slopes = np.random.default_rng(1).normal(size=(4, 5, 1)).astype(np.float32)
     assert not {"LeakyRelu", "PRelu"} & set(op_types(check(built("tensorflow", slopes))))
+
+
+@pytest.mark.parametrize("bound", [6.0, 1.5, 100.0])
+def test_activations_with_a_ceiling_stay(bound: float) -> None:
+    nodes = [
+        node("Clip", "x zero top", "a"),
+        node("Min", "x zero", "b"),
+        node("Mul", "b s", "c"),
+        node("Add", "a c", "y"),
+    ]
+    constants = {"zero": np.float32(0), "top": np.float32(bound), "s": np.float32(0.1)}
+    assert "LeakyRelu" not in op_types(check(model(nodes, {"x": (1, 3, 4)}, "y", constants)))

@@ -48,3 +48,29 @@ def test_gradual_distances_stay(mask: Any) -> None:
 def test_without_a_softmax_it_stays() -> None:
     mask = np.where(LATER, np.float32(-1e4), np.float32(0))
     check(model([node("Add", "x m", "h"), node("Tanh", "h", "y")], {"x": SHAPE}, "y", {"m": mask}), ["Add", "Tanh"])
+
+
+@pytest.mark.parametrize("mask", [np.full((4, 1), -50.0), np.full(1, -1e4), np.where(np.eye(4) > 0, -1e9, -2e9)])
+def test_what_lowers_whole_rows_hides_nothing(mask: Any) -> None:
+    assert op_types(softened(mask.astype(np.float32))) == ["Add", "Softmax"]
+
+
+@pytest.mark.parametrize(("axis", "expected"), [(3, ["Mul", "Add"]), (2, ["Add"])])
+@pytest.mark.parametrize("turned", [False, True])
+def test_rows_lie_along_the_axis_of_softmax(axis: int, expected: list[str], turned: bool) -> None:
+    mask = np.zeros((4, 4), np.float32)
+    mask[:, 3] = -1e4
+    nodes = [node("Add", "x m", "h"), node("Softmax", "h", "y", axis=axis)]
+    if turned:
+        nodes = [node("Add", "x m", "g"), node("Transpose", "g", "h", perm=[0, 3, 1, 2])]
+        nodes.append(node("Softmax", "h", "y", axis={3: 1, 2: 3}[axis]))
+    canonical = check(model(nodes, {"x": SHAPE}, "y", {"m": mask}))
+    assert [kind for kind in op_types(canonical) if kind in ("Mul", "Add")] == expected
+
+
+def test_rows_without_anything_to_see_are_shared_alike() -> None:
+    mask = np.zeros((4, 4), np.float32)
+    mask[1] = -1e9
+    assert op_types(softened(mask)) == ["Mul", "Add", "Softmax"]
+    nodes = [node("Add", "x m", "a"), node("Add", "a b", "h")]
+    assert op_types(softened(mask, nodes, b=np.ones((1, 1, 4, 4), np.float32))) == ["Mul", "Add", "Add", "Softmax"]

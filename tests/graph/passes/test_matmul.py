@@ -29,9 +29,14 @@ def test_a_constant_matrix_is_a_layer(shape: tuple[int, ...], constant: tuple[in
     assert set(op_types(canonical)) == {"Reshape", "Gemm", "Relu"}
 
 
+@pytest.mark.parametrize("shape", [(4,), (3, 4), (1, 3, 4), (1, 2, 3, 4)])
+def test_a_constant_vector_is_a_layer_with_one_output(shape: tuple[int, ...]) -> None:
+    canonical = check(model([node("MatMul", "x w", "y")], {"x": shape}, "y", {"w": weights(4)}))
+    assert set(op_types(canonical)) <= {"Reshape", "Gemm"}
+
+
 def test_matrices_that_differ_stay() -> None:
     check(model([node("MatMul", "x w", "y")], {"x": (1, 3, 2, 4)}, "y", {"w": weights(3, 4, 5)}), ["MatMul"])
-    check(model([node("MatMul", "x w", "y")], {"x": (1, 3, 4)}, "y", {"w": weights(4)}), ["MatMul"])
 
 
 @pytest.mark.parametrize(("left", "right"), [((5, 4), (1, 4, 3)), ((1, 5, 4), (2, 4, 3)), ((5, 4), (4, 3))])

@@ -190,3 +190,9 @@ def test_whatever_the_shape_and_size_it_is_computed_right(
         g=rng.normal(size=column).astype(np.float32), b=rng.normal(size=column).astype(np.float32),
     )  # fmt: skip
     check(built, tolerance=1e-4)
+
+
+def test_one_element_is_not_normalized() -> None:
+    nodes = [node("ReduceSum", "x a", "s"), node("Log", "s", "l"), node("ReduceL2", "l a", "y")]
+    canonical = check(model([node("Exp", "z", "x"), *nodes], {"z": (1, 1)}, "y", {"a": [0, 1]}))
+    assert "LpNormalization" not in op_types(canonical)

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import numpy as np
 import onnx
 import pytest
 
-from tests.graph.models import check, model, node
+from tests.graph.models import check, model, node, value
 
 SHAPE = (1, 4, 6)
 
@@ -54,3 +55,13 @@ def test_other_sums_stay(inner: onnx.NodeProto) -> None:
 def test_a_sum_used_elsewhere_stays() -> None:
     nodes = [node("Sigmoid", "x", "h"), node("ReduceSum", "h a", "t"), node("Log", "t", "y")]
     check(model(nodes, {"x": SHAPE}, "t y", {"a": [1]}), ["Sigmoid", "ReduceSum", "Log"])
+
+
+def test_squares_with_more_dimensions_than_their_base_stay() -> None:
+    two = np.full((1, 1), 2, np.float32)
+    check(model([node("Pow", "x n", "h"), node("ReduceSum", "h a", "y")], {"x": (3,)}, "y", {"n": two, "a": [1]}))
+
+
+def test_sums_of_integers_stay() -> None:
+    nodes = [node("Mul", "x x", "h"), node("ReduceSum", "h a", "y")]
+    check(model(nodes, [value("x", (1, 3), np.int64)], [value("y", None, np.int64)], {"a": [1]}), ["Mul", "ReduceSum"])

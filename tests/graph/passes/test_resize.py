@@ -180,3 +180,10 @@ def test_a_region_that_is_computed_is_refused() -> None:
     original = model([layer], {"x": (1, 2, 5, 6), "r": (8,)}, "y", {"z": np.int64([1, 2, 3, 3])})
     with pytest.raises(UnsupportedError, match="depends on what the network is fed with"):
         canonicalize(load(original))
+
+
+@pytest.mark.parametrize("mode", ["floor", "ceil"])
+@pytest.mark.parametrize(("length", "result"), [(8, 24), (7, 20), (13, 35)])
+def test_aligned_corners_end_at_the_last_element(mode: str, length: int, result: int) -> None:
+    resize = node("Resize", "x _ _ s", "y", coordinate_transformation_mode="align_corners", nearest_mode=mode)
+    check(model([resize], {"x": (1, 2, length)}, "y", {"s": [1, 2, result]}))

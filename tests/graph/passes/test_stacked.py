@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.graph.models import check, model, node, op_types
+from tinsmith.graph.edit import shape_of
 from tinsmith.graph.network import network
 from tinsmith.ops import operators
 
@@ -78,3 +79,9 @@ def test_any_shapes(op_type: str, shapes: list[tuple[int, ...]], constant: int) 
         constants = {f"x{constant}": RNG.normal(size=inputs.pop(f"x{constant}")).astype(np.float32)}
     canonical = check(model([node(op_type, " ".join(names), "y")], inputs, "y", constants))
     assert {step.op_type for step in network(canonical).nodes} <= operators().keys()
+
+
+def test_numbers_with_more_dimensions_than_the_tensors() -> None:
+    inputs = {"x": (3,), "z": (3,)}
+    canonical = check(model([node("Max", "x c z", "y")], inputs, "y", {"c": np.full((1, 1), 0.5, np.float32)}))
+    assert shape_of(canonical.graph.outputs[0]) == (1, 3)

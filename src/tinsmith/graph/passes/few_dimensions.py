@@ -18,6 +18,7 @@ from tinsmith.graph import provenance
 from tinsmith.graph.edit import (
     Attribute,
     add_constant,
+    discard,
     each,
     fresh,
     get_int,
@@ -156,6 +157,9 @@ def _rebuild_parts(
     for old, new in zip(olds, made.outputs, strict=True):
         new.name, new.type = fresh(graph, f"{old.name}.merged"), old.type
         new.shape = ir.Shape(merged(shape_of(old), runs))
+        if not old.uses() and not old.is_graph_output():
+            continue
         dims = add_constant(graph, np.array(shape_of(old), dtype=np.int64), f"{old.name}.shape")
         restored = insert(node, "Reshape", [new, dims], shape_of(old), name=f"{old.name}.restored", dtype=old.dtype)
         replace(old, restored, keep_name=True)
+    discard(node)

@@ -25,6 +25,7 @@ from tinsmith.graph.edit import (
     constant,
     discard,
     each,
+    fresh,
     get_int,
     graph_of,
     input_of,
@@ -99,7 +100,7 @@ def _split(node: ir.Node, count: int) -> list[ir.Value]:
     assert splitter is not None
     splitter.resize_outputs(count)
     for index, value in enumerate(splitter.outputs):
-        value.name = f"{first.name}.{index}" if index else value.name
+        value.name = fresh(graph, f"{first.name}.{index}") if index else value.name
         value.type, value.shape = ir.TensorType(first.dtype or ir.DataType.FLOAT), first.shape
     return list(splitter.outputs)
 

@@ -90,7 +90,7 @@ def _sequence(value: ir.Value) -> tuple[ir.Node, bool] | None:
 
 def _plain(layer: ir.Node) -> bool:
     """One sequence with time first, all of it, in one direction."""
-    single = get_string(layer, "direction", "forward") != "bidirectional" and shape_of(present(layer, 0))[1] == 1
+    single = get_string(layer, "direction", "forward") == "forward" and shape_of(present(layer, 0))[1] == 1
     return single and not get_int(layer, "layout", 0) and input_of(layer, 4) is None
 
 

@@ -1,7 +1,8 @@
 """Activations with a slope below zero, spelled out, become LeakyRelu or PRelu.
 
 relu(x) - α · relu(-x), relu(x) + α/2 · (x - |x|), max(x, 0) + α · min(x, 0) and whatever else is made of sums, scales
-and bounds of one x: what it computes at 1, at -1 and at a few other numbers decides. A slope that is the same
+and bounds of one x: what it computes at 1, at -1, at a few other numbers and beyond
+every bound among its constants decides. A slope that is the same
 everywhere is LeakyRelu's, one that varies along one axis PRelu's. Equal up to the rounding of float operations.
 """
 
@@ -19,7 +20,7 @@ _BENDING = frozenset(("Relu", "LeakyRelu", "Abs", "Max", "Min", "Clip"))
 _PARTS = _BENDING | {"Add", "Sub", "Mul", "Div", "Neg"}
 _MOST_NODES = 8
 _TOLERANCE = 1e-6
-_POINTS = (0.0, 0.3, -0.7, 5.0, -1e3)
+_POINTS = (0.0, 0.3, -0.7, 5.0, 1e3, -1e3)
 
 
 def apply(graph: ir.Graph) -> bool:
@@ -60,14 +61,16 @@ def _formula(node: ir.Node, order: Places) -> Formula | None:
 
 def _slope(formula: Formula) -> Array | None:
     """The slope below zero where above it is 1, in as few elements as it has; None for other functions."""
-    shape = shape_of(formula.source)
+    shape, function = shape_of(formula.source), formula.function()
     ones = np.ones(shape)
-    slope = -np.asarray(formula(-ones))
-    if slope.shape != shape or not np.allclose(formula(ones), 1, rtol=0, atol=_TOLERANCE):
+    slope = -np.asarray(function(-ones))
+    if slope.shape != shape or not np.allclose(function(ones), 1, rtol=0, atol=_TOLERANCE):
         return None
-    for point in _POINTS:
+    # Bounds elsewhere than at 0 (ReLU6) show on one of their sides.
+    beyond = (sign * factor * number for number in formula.numbers() for sign in (1, -1) for factor in (0.5, 2))
+    for point in (*_POINTS, *beyond):
         expected = np.maximum(point, 0) + slope * min(point, 0)
-        if not np.allclose(formula(ones * point), expected, rtol=_TOLERANCE, atol=_TOLERANCE):
+        if not np.allclose(function(ones * point), expected, rtol=_TOLERANCE, atol=_TOLERANCE):
             return None
     for axis in range(slope.ndim):
         first = np.take(slope, [0], axis)

@@ -7,7 +7,9 @@ summand is -32 at the zeros. Scores of up to ±32 keep an exponent of -2.
 
 Matched: an Add of such a constant, and a Where by a constant between scores and such a constant, that lead to a Softmax
 through nothing but further summands and reshaped dimensions. A constant counts as a mask if its numbers are either -40
-and below or above -20: distances that grow gradually (ALiBi) stay as they are.
+and below or above -20: distances that grow gradually (ALiBi) stay as they are. So does a constant that lowers a whole
+row: Softmax does not mind that, and it hides nothing. Below -1e9 it leaves nothing of the scores, all keys share alike,
+and do so afterwards.
 
 A masked key gets a share of at most exp(-32 - m) instead of 0, m being the largest score of its row: 1e-14 at m = 0,
 and less than an 8-bit share shows down to m = -26. -16 would give int8 another bit, but let masked keys through where
@@ -24,6 +26,7 @@ from tinsmith.graph.edit import (
     add_constant,
     constant,
     each,
+    get_int,
     graph_of,
     insert,
     is_constant,
@@ -36,11 +39,13 @@ from tinsmith.graph.edit import (
     swap,
 )
 from tinsmith.graph.passes.fold_affine_through import MOVERS
+from tinsmith.graph.passes.transposes import perm_of
 
 MASKED = -32.0
 """What masked scores become."""
 _HARD = -40.0
 _SOFT = -20.0
+_ABSORBING = -1e9
 
 
 def apply(graph: ir.Graph) -> bool:
@@ -55,6 +60,32 @@ def _feeds_softmax(value: ir.Value) -> bool:
     return user is not None and user.op_type == "Softmax"
 
 
+def _hides(output: ir.Value, hard: Array, values: Array, limit: float) -> bool:
+    """Whether rows that are masked as a whole give the same shares whatever masks them: by equal numbers up to a limit.
+
+    Args:
+        output: What leads to a Softmax (`_feeds_softmax`).
+        hard: What is masked, broadcastable to it.
+        values: The mask, likewise.
+        limit: The largest number that leaves nothing of the scores.
+    """
+    hard, values = (np.broadcast_to(array, shape_of(output)) for array in (hard, values))
+    user = only_user(output)
+    while user is not None and user.op_type != "Softmax":
+        result = user.outputs[0]
+        if user.op_type == "Transpose":
+            hard, values = (array.transpose(perm_of(user)) for array in (hard, values))
+        elif user.op_type == "Add":
+            hard, values = (np.broadcast_to(array, shape_of(result)) for array in (hard, values))
+        else:
+            hard, values = (array.reshape(shape_of(result)) for array in (hard, values))
+        user = only_user(result)
+    assert user is not None
+    axis = get_int(user, "axis", -1)
+    whole, top = hard.all(axis), values.max(axis)
+    return bool(np.all(~whole | ((top == values.min(axis)) & (top <= limit))))
+
+
 def _is_mask(array: Array) -> bool:
     hard = array <= _HARD
     return bool(hard.any()) and not bool(((array > _HARD) & (array < _SOFT)).any())
@@ -65,7 +96,7 @@ def _add(node: ir.Node) -> bool:
     scores, mask = (left, constant(right)) if is_constant(right) else (right, constant(left))
     if mask is None or is_constant(scores) or not is_float(scores) or not _is_mask(mask):
         return False
-    if not _feeds_softmax(node.outputs[0]):
+    if not _feeds_softmax(node.outputs[0]) or not _hides(node.outputs[0], mask <= _HARD, mask, _ABSORBING):
         return False
     return _apart(node, scores, mask <= _HARD, mask)
 
@@ -80,11 +111,13 @@ def _where(node: ir.Node) -> bool:
     if not (mask <= _HARD).all() or not _feeds_softmax(node.outputs[0]):
         return False
     hard = np.broadcast_to(~truth if scores is chosen else truth, np.broadcast_shapes(truth.shape, mask.shape))
+    if not _hides(node.outputs[0], hard, mask, _HARD):
+        return False
     return _apart(node, scores, hard, np.zeros(1, np.float32))
 
 
 def _apart(node: ir.Node, scores: ir.Value, hard: Array, summands: Array) -> bool:
-    """The node becomes scores · {0, 1} + {summands, -16}."""
+    """The node becomes scores · {0, 1} + {summands, -32}."""
     graph, name = graph_of(node), node.name
     keep = (~hard).astype(np.float32)
     mask = np.where(hard, np.float32(MASKED), summands).astype(np.float32)

@@ -46,12 +46,23 @@ def _rewrite(node: ir.Node) -> bool:
         return is_float(node.outputs[0]) and _merge(node)
     if is_constant(left):
         return _turn(node) or _merge(node)
-    return _layer(node) or _merge(node)
+    return _row(node) or _layer(node) or _merge(node)
 
 
 def _matrix(shape: tuple[int, ...]) -> bool:
     """Whether a constant is one matrix, perhaps in more dimensions."""
     return len(shape) >= 2 and prod(shape[:-2]) == 1
+
+
+def _row(node: ir.Node) -> bool:
+    """X w with w one vector: a matrix of one column."""
+    source, weights = shape_of(present(node, 0)), constant(present(node, 1))
+    if weights is None or weights.ndim != 1:
+        return False
+    set_constant(node, 1, weights.reshape(-1, 1), f"{node.name}.weight")
+    flat = reshaped(node, present(node, 0), (prod(source[:-1]), source[-1]), "rows")
+    _restore(node, insert(node, "Gemm", [flat, present(node, 1)], (prod(source[:-1]), 1), name=f"{node.name}.product"))
+    return True
 
 
 def _layer(node: ir.Node) -> bool:

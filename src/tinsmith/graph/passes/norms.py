@@ -86,18 +86,22 @@ def recognized(formula: Formula, axes: tuple[int, ...]) -> Norm | None:
     shape = shape_of(formula.source)
     if any(tuple(sorted(reduced_axes(node) or ())) != axes for node in formula.reductions()):
         return None
+    if math.prod(shape[axis] for axis in axes) == 1:
+        # One element has no deviation.
+        return None
+    function = formula.function()
     rng = np.random.default_rng(len(shape))
     probes = [rng.normal(mean, deviation, shape) for deviation, mean in _PROBES]
     with np.errstate(all="ignore"):
-        first, mirrored = formula(probes[0]), formula(-probes[0])
+        first, mirrored = function(probes[0]), function(-probes[0])
         odd, even = (first - mirrored) / 2, (first + mirrored) / 2
         # A normalization does not grow with its input.
-        if not np.allclose(formula(probes[0] * 64) - even, odd, rtol=0, atol=0.2 * np.abs(odd).max()):
+        if not np.allclose(function(probes[0] * 64) - even, odd, rtol=0, atol=0.2 * np.abs(odd).max()):
             return None
         shift = _along(even, axes, max(np.abs(odd).max(), np.abs(even).max()))
         if shift is None:
             return None
-        values = [first, *(formula(probe) for probe in probes[1:])]
+        values = [first, *(function(probe) for probe in probes[1:])]
         for count, tolerance in ((len(probes), _EXACT), (_LARGE, _LOOSE)):
             for kind, epsilon in _candidates(formula, [shape[axis] for axis in axes], tolerance):
                 scale = _along(odd / normalized(probes[0], kind, axes, epsilon), axes)

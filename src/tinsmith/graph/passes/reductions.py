@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from tinsmith.graph.edit import each, get_int, input_of, only_user, present, producer, scalar, swap
+from tinsmith.graph.edit import each, get_int, input_of, is_float, only_user, present, producer, scalar, shape_of, swap
 
 _DEFAULTS = {"keepdims": 1, "noop_with_empty_axes": 0}
 
@@ -27,6 +27,8 @@ def apply(graph: ir.Graph) -> bool:
 def _sum_of(node: ir.Node) -> bool:
     inner = producer(present(node, 0), "Abs", "Mul", "Pow")
     if inner is None or only_user(inner.outputs[0]) is not node or not _is_square(inner):
+        return False
+    if not is_float(node.outputs[0]) or shape_of(inner.outputs[0]) != shape_of(present(inner, 0)):
         return False
     return _reduce(node, node, "ReduceL1" if inner.op_type == "Abs" else "ReduceSumSquare", present(inner, 0))
 

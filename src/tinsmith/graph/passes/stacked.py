@@ -52,7 +52,8 @@ def _rewrite(node: ir.Node) -> bool:
             return _again(node, distinct)
         numbers = [term for term in terms if scalar(term) is not None]
         if numbers:
-            return len(terms) > 2 and _numbers_last(node, [t for t in terms if t not in numbers], numbers)
+            tensors = [term for term in terms if term not in numbers]
+            return len(terms) > 2 and _numbers_last(node, tensors, numbers)
     if of_one_variable(node):
         return False
     shape = shape_of(node.outputs[0])
@@ -76,7 +77,10 @@ def _numbers_last(node: ir.Node, tensors: Sequence[ir.Value], numbers: Sequence[
     inner = tensors[0]
     if len(tensors) > 1:
         inner = insert(node, node.op_type, tensors, shape, name=f"{node.name}.tensors")
-    bound = add_constant(graph_of(node), np.array(limit, dtype=np.float32), f"{node.name}.limit")
+    # A number may have more dimensions than the tensors.
+    rank = len(shape_of(node.outputs[0]))
+    dims = (1,) * rank if rank > len(shape) else ()
+    bound = add_constant(graph_of(node), np.full(dims, limit, np.float32), f"{node.name}.limit")
     swap(node, node.op_type, [inner, bound])
     return True
 
