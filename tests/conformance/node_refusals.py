@@ -99,7 +99,7 @@ def written(outcomes: Mapping[int, Sequence[Outcome]]) -> str:
             rest = [
                 pattern for _, members in sorted(some.items()) for pattern in patterns(members, found.keys() - names)
             ]
-            entries.append((-len(names), reason, bits, sorted(whole), rest))
+            entries.append((-len(names), reason, bits, sorted(whole), list(dict.fromkeys(rest))))
     texts = [
         _entry(reason, bits, whole, some)
         for _, reason, bits, whole, some in sorted(entries, key=lambda entry: entry[:2])

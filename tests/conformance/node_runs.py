@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import inf, log10
 from typing import Any
@@ -67,6 +67,16 @@ def outcome(case: Case, target: str, bits: int, effort: str = "fast") -> Outcome
             if not alone.refusal:
                 return alone
     return result
+
+
+def measured(outcomes: Mapping[int, Iterable[Outcome]]) -> dict[tuple[str, int], tuple[float, float, float]]:
+    """Ratio, steps and parts by name and width, of those that were quantized."""
+    return {
+        (found.case.name, bits): (found.snr, found.steps, found.parts)
+        for bits, results in outcomes.items()
+        for found in results
+        if not found.refusal
+    }
 
 
 def _all_forms(case: Case) -> Iterator[Case]:

@@ -24,8 +24,9 @@ from fnmatch import fnmatchcase
 import onnx
 
 from tests.conformance.node_cases import cases
+from tests.conformance.node_limits import too_generous
 from tests.conformance.node_refusals import TABLE, counted, written
-from tests.conformance.node_runs import Outcome, outcome
+from tests.conformance.node_runs import Outcome, measured, outcome
 
 
 def main() -> None:
@@ -50,6 +51,8 @@ def main() -> None:
         refused = sum(bool(one.refusal) for one in outcomes)
         lines = [f"{len(outcomes) - refused} quantized, {refused} refused on {options.target}, int{options.bits}"]
         lines += [f"{count:5}  {label}" for label, count in counted(outcomes).items()]
+    if options.write and not options.cases:
+        lines = [*lines, *(f"too generous: {line}" for line in too_generous(measured(found)))]
     sys.stdout.write("\n".join(lines) + "\n")
 
 

@@ -17,9 +17,9 @@ import onnx
 import pytest
 
 from tests.conformance.node_cases import Case, cases, first_sample, forms
-from tests.conformance.node_limits import LARGER, limits
+from tests.conformance.node_limits import LARGER, limits, too_generous
 from tests.conformance.node_refusals import counted, expected_refusal, patterns, table, written_for
-from tests.conformance.node_runs import Outcome, essence, outcome
+from tests.conformance.node_runs import Outcome, essence, measured, outcome
 
 SAME_ONNX = onnx.__version__ == written_for()
 SHARES = 24
@@ -68,6 +68,24 @@ def test_all_cases(share: tuple[str, int, int], record_property: Callable[[str, 
     _check(share, record_property)
 
 
+def _one_of_each(count: int) -> list[Case]:
+    """Cases of different operators that are quantized."""
+    found: dict[str, Case] = {}
+    for case in cases():
+        if case.operator not in found and not expected_refusal(case, 8):
+            found[case.operator] = case
+    return sorted(found.values(), key=lambda case: crc32(case.name.encode()))[:count]
+
+
+@pytest.mark.skipif(not SAME_ONNX, reason="the table is about another version of ONNX")
+@pytest.mark.parametrize("part", range(3))
+def test_tuning_takes_any_case(part: int) -> None:
+    chosen = [*_one_of_each(60), _case("less"), _case("equal")][part::3]
+    outcomes = [outcome(case, "esp32s3", 8, effort="default") for case in chosen]
+    assert [(found.case.name, found.refusal, found.problems) for found in outcomes if found.problems] == []
+    assert all(found.refusal == expected_refusal(found.case, 8) for found in outcomes)
+
+
 @pytest.mark.skipif(not SAME_ONNX, reason="the table is about another version of ONNX")
 def test_every_entry_of_the_table_is_about_a_case() -> None:
     operators = {case.operator for case in cases()}
@@ -84,6 +102,23 @@ def test_every_exception_is_about_a_case() -> None:
     for larger in LARGER:
         for pattern in larger.patterns:
             assert any(fnmatchcase(case.name, pattern) for case in cases()), pattern
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not SAME_ONNX, reason="the table is about another version of ONNX")
+def test_every_exception_is_needed() -> None:
+    excepted = [pattern for larger in LARGER for pattern in larger.patterns]
+    chosen = [case for case in cases() if any(fnmatchcase(case.name, pattern) for pattern in excepted)]
+    assert too_generous(measured({bits: [outcome(case, "esp32s3", bits) for case in chosen] for bits in (8, 16)})) == []
+
+
+def test_limits_that_nothing_needs_are_named() -> None:
+    found = too_generous({("tan", 8): (40.0, 0.0, 0.0), ("log", 8): (21.0, 0.0, 0.0), ("log", 16): (55.0, 0.0, 0.0)})
+    assert "tan: needs no exception" in found
+    assert "log: needs no exception" not in found
+    assert not [line for line in found if line.startswith("log …")]
+    found = too_generous({("log", 8): (24.0, 0.0, 0.0), ("log", 16): (55.0, 0.0, 0.0)})
+    assert "log …: 24.0 dB at 8 bits, 18.0 allowed" in found
 
 
 def test_patterns_match_their_cases_and_no_others() -> None:
