@@ -126,6 +126,8 @@ def test_a_cut_keeps_what_would_be_folded() -> None:
     [
         (["yy"], r"outputs: no value is named 'yy'\. Did you mean 'y'\?"),
         (["something else"], r"no value is named 'something else'\. Values are named as in the ONNX file\."),
+        (["r", "auto"], r"no value is named 'auto'\. 'auto' finds all outputs by itself: give no others\."),
+        (["second"], r"no value is named 'second'\. It is a node, which gives 'r'\."),
         ([], "no output is left"),
         (["r", "r"], "'r' is named twice"),
         (["x"], "'x': the output is an input"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnx_ir as ir
@@ -13,6 +13,7 @@ from tinsmith.errors import ModelError, UnsupportedError
 from tinsmith.graph.definitions import expand
 from tinsmith.graph.dequantize import dequantize
 from tinsmith.graph.edit import constant, forget_names, fresh, get_int, input_of, operands
+from tinsmith.graph.head import AUTO
 from tinsmith.graph.provenance import remember
 
 
@@ -117,14 +118,23 @@ def _cut(graph: ir.Graph, outputs: Sequence[str]) -> None:
     for name in outputs:
         value = values.get(name)
         if value is None:
-            close = " or ".join(map(repr, difflib.get_close_matches(name, values, n=3)))
-            hint = f"Did you mean {close}?" if close else "Values are named as in the ONNX file."
-            raise ModelError(f"no value is named {name!r}.", subject="outputs", hint=hint)
+            raise ModelError(f"no value is named {name!r}.", subject="outputs", hint=_meant(name, graph, values))
         if value in chosen:
             raise ModelError(f"{name!r} is named twice.", subject="outputs")
         chosen.append(value)
     graph.outputs.clear()
     graph.outputs.extend(chosen)
+
+
+def _meant(name: str, graph: ir.Graph, values: Mapping[str, ir.Value]) -> str:
+    """What a name that no value has may have been meant for."""
+    if name == AUTO:
+        return f"{AUTO!r} finds all outputs by itself: give no others."
+    results = [value.name or "" for node in graph if node.name == name for value in node.outputs]
+    if results:
+        return f"It is a node, which gives {' and '.join(map(repr, results))}."
+    close = " or ".join(map(repr, difflib.get_close_matches(name, values, n=3)))
+    return f"Did you mean {close}?" if close else "Values are named as in the ONNX file."
 
 
 def check_outputs(graph: ir.Graph) -> None:
