@@ -60,11 +60,10 @@ def fill(
         for index in components:
             touching.setdefault(index, []).append(term)
     shift = np.zeros(partition.count)
-    room = _room(component, position, low, high)
     for _ in range(ROUNDS):
         for index, nearby in touching.items():
             if index != component[0]:
-                _settle(shift, index, nearby, room[index])
+                _settle(shift, index, nearby, _room(component == index, position, low, high))
     found: Reals = position + shift[component] * np.log(2)
     return found
 
@@ -91,16 +90,11 @@ def _settle(shift: Reals, index: int, terms: list[Callable[[Reals], float]], roo
     shift[index] = min(found)[2] if found else 0.0
 
 
-def _room(component: Labels, position: Reals, low: Reals, high: Reals) -> dict[int, tuple[float, float]]:
-    """How far each component may still be shifted (base 2)."""
-    found = {}
-    for index in np.unique(component):
-        of = component == index
-        found[int(index)] = (
-            float(np.max(low[of] - position[of])) / np.log(2) - 1e-9,
-            float(np.min(high[of] - position[of])) / np.log(2) + 1e-9,
-        )
-    return found
+def _room(of: NDArray[np.bool_], position: Reals, low: Reals, high: Reals) -> tuple[float, float]:
+    """How far these classes may still be shifted (base 2)."""
+    down = float(np.max(low[of] - position[of])) / np.log(2)
+    up = float(np.min(high[of] - position[of])) / np.log(2)
+    return down - 1e-9, up + 1e-9
 
 
 def _components(partition: Classes, cost: FactorCost) -> Labels:
