@@ -290,6 +290,19 @@ def swap(
     return new
 
 
+def name_after(rest: ir.Node, result: ir.Value, suffix: str) -> None:
+    """Lets what computes keep the user's name.
+
+    Args:
+        rest: A node that was put in the place of the user's and only finishes its work; gets another name.
+        result: What the node computes that does the work; that node gets the name.
+        suffix: Tells what the rest is.
+    """
+    node = result.producer()
+    assert node is not None
+    rest.name, node.name = fresh(graph_of(rest), f"{rest.name}.{suffix}"), rest.name
+
+
 def replace(old: ir.Value, new: ir.Value, *, keep_name: bool = False) -> bool:
     """Lets everyone who uses ``old`` use ``new``, and removes what computed ``old``.
 

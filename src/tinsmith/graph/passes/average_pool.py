@@ -21,12 +21,11 @@ from tinsmith.graph.edit import (
     Array,
     add_constant,
     each,
-    fresh,
     get_int,
     graph_of,
     insert,
+    name_after,
     present,
-    producer,
     set_attributes,
     shape_of,
     swap,
@@ -127,7 +126,4 @@ def _write(node: ir.Node, value: ir.Value, walks: tuple[Windows, ...], factor: A
         return
     mean = insert(node, "AveragePool", [value], shape_of(node.outputs[0]), attributes, name=f"{node.name}.mean")
     constant = add_constant(graph_of(node), factor.astype(np.float32), f"{node.name}.correction")
-    scaled, pool = swap(node, "Mul", [mean, constant]), producer(mean)
-    assert pool is not None
-    # What averages keeps the user's name.
-    scaled.name, pool.name = fresh(graph_of(scaled), f"{scaled.name}.scaled"), scaled.name
+    name_after(swap(node, "Mul", [mean, constant]), mean, "scaled")

@@ -12,12 +12,11 @@ import onnx_ir as ir
 from tinsmith.graph.edit import (
     add_constant,
     each,
-    fresh,
     get_ints,
     graph_of,
     insert,
+    name_after,
     present,
-    producer,
     shape_of,
     swap,
 )
@@ -45,8 +44,5 @@ def _crop(node: ir.Node) -> bool:
     stops = [before + out for before, out in zip(cut, result[2:], strict=False)]
     rows = (cut[:count], stops, range(2, 2 + count), [1] * count)
     bounds = [add_constant(graph_of(node), np.array(row, np.int64), f"{node.name}.crop") for row in rows]
-    cropped, convolution = swap(node, "Slice", [whole, *bounds]), producer(whole)
-    assert convolution is not None
-    # What computes keeps the user's name.
-    cropped.name, convolution.name = fresh(graph_of(cropped), f"{cropped.name}.crop"), cropped.name
+    name_after(swap(node, "Slice", [whole, *bounds]), whole, "crop")
     return True

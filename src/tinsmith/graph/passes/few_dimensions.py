@@ -27,12 +27,12 @@ from tinsmith.graph.edit import (
     input_of,
     insert,
     integers,
+    name_after,
     present,
     replace,
     shape_of,
-    swap,
 )
-from tinsmith.graph.passes.reshapes import reshaped
+from tinsmith.graph.passes.reshapes import reshape, reshaped
 
 MOST = 4
 Shape = tuple[int, ...]
@@ -131,16 +131,15 @@ def _rebuild(
     node: ir.Node, inputs: Sequence[ir.Value | None], shape: Shape, attributes: Mapping[str, Attribute]
 ) -> None:
     """The same operator on other inputs, and a Reshape to what it gave before."""
-    graph, name = graph_of(node), node.name or ""
-    value = insert(node, node.op_type, inputs, shape, attributes, name=f"{name}.merged", dtype=node.outputs[0].dtype)
+    value = insert(
+        node, node.op_type, inputs, shape, attributes, name=f"{node.name}.merged", dtype=node.outputs[0].dtype
+    )
     made = value.producer()
     assert made is not None
     for key, attribute in node.attributes.items():
         if key not in attributes:
             made.attributes.add(attribute)
-    dims = add_constant(graph, np.array(shape_of(node.outputs[0]), dtype=np.int64), f"{name}.shape")
-    restored = swap(node, "Reshape", [value, dims])
-    restored.name, made.name = fresh(graph, f"{name}.restored"), name
+    name_after(reshape(node, value), value, "restored")
 
 
 def _rebuild_parts(

@@ -13,13 +13,12 @@ import onnx_ir as ir
 from tinsmith.graph.edit import (
     discard,
     each,
-    fresh,
     get_int,
-    graph_of,
     input_of,
     insert,
     integers,
     is_float,
+    name_after,
     only_user,
     operands,
     present,
@@ -68,10 +67,7 @@ def _pool(node: ir.Node) -> bool:
         swap(node, "GlobalAveragePool", [source])
         return True
     pooled = insert(node, "GlobalAveragePool", [source], shape[:2] + (1,) * len(spatial), name=f"{node.name}.pooled")
-    flat, pool = swap(node, "Flatten", [pooled], {"axis": 1}), producer(pooled)
-    assert pool is not None
-    # What computes keeps the user's name.
-    flat.name, pool.name = fresh(graph_of(flat), f"{flat.name}.flat"), flat.name
+    name_after(swap(node, "Flatten", [pooled], {"axis": 1}), pooled, "flat")
     return True
 
 

@@ -16,12 +16,11 @@ from tinsmith.graph.edit import (
     Attribute,
     add_constant,
     each,
-    fresh,
     get_int,
     graph_of,
     insert,
+    name_after,
     present,
-    producer,
     shape_of,
     swap,
 )
@@ -75,10 +74,7 @@ def _rooted(node: ir.Node, p: int, op_type: str, operands: list[ir.Value], attri
         return
     total = insert(node, op_type, operands, shape_of(node.outputs[0]), attributes, name=f"{node.name}.sums")
     root = swap(node, "Sqrt", [total]) if p == 2 else swap(node, "Pow", [total, _number(node, 1 / p)])
-    summed = producer(total)
-    assert summed is not None
-    # What sums keeps the user's name.
-    root.name, summed.name = fresh(graph_of(root), f"{root.name}.root"), root.name
+    name_after(root, total, "root")
 
 
 def _number(node: ir.Node, value: float) -> ir.Value:

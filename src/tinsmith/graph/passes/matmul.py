@@ -20,17 +20,17 @@ from tinsmith.graph.edit import (
     add_constant,
     constant,
     each,
-    fresh,
     graph_of,
     insert,
     is_constant,
     is_float,
+    name_after,
     present,
     set_constant,
     shape_of,
     swap,
 )
-from tinsmith.graph.passes.reshapes import reshaped
+from tinsmith.graph.passes.reshapes import reshape, reshaped
 
 _MOST = 4
 
@@ -86,12 +86,7 @@ def _layer(node: ir.Node) -> bool:
 
 def _restore(node: ir.Node, product: ir.Value) -> None:
     """The product, in its own shape, in the place of a node; the product inherits its name."""
-    graph, made = graph_of(node), product.producer()
-    assert made is not None
-    dims = add_constant(graph, np.array(shape_of(node.outputs[0]), dtype=np.int64), f"{node.name}.shape")
-    name = node.name or ""
-    restored = swap(node, "Reshape", [product, dims])
-    restored.name, made.name = fresh(graph, f"{name}.restored"), name
+    name_after(reshape(node, product), product, "restored")
 
 
 def _turn(node: ir.Node) -> bool:

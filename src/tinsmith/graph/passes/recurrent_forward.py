@@ -34,6 +34,7 @@ from tinsmith.graph.edit import (
     shape_of,
 )
 from tinsmith.graph.passes.recurrent_defaults import KINDS
+from tinsmith.graph.passes.reshapes import reshaped
 
 _STATES = (5, 6)
 
@@ -53,18 +54,13 @@ def _time_first(node: ir.Node) -> bool:
         if value is not None:
             batch, first, *rest = shape_of(value)
             shape = (first, batch, *rest)
-            node.replace_input_with(index, _reshaped(node, value, shape, f"{node.name}.time_first"))
+            node.replace_input_with(index, reshaped(node, value, shape, "time_first"))
     for index, value in enumerate(node.outputs):
         before = shape_of(value)
         inner = (*before[1:3], before[0], before[3]) if index == 0 else (before[1], before[0], before[2])
         wanted = add_constant(graph_of(node), np.array(before, np.int64), f"{node.name}.batch_first")
         _behind(node, index, "Reshape", [wanted], inner)
     return set_attributes(node, {"layout": None})
-
-
-def _reshaped(node: ir.Node, value: ir.Value, shape: Sequence[int], name: str) -> ir.Value:
-    wanted = add_constant(graph_of(node), np.array(shape, np.int64), f"{name}.shape")
-    return insert(node, "Reshape", [value, wanted], shape, name=name)
 
 
 def _whole(node: ir.Node) -> bool:

@@ -26,15 +26,14 @@ from tinsmith.graph.edit import (
     add_constant,
     constant,
     each,
-    fresh,
     get_ints,
     get_string,
     graph_of,
     input_of,
     insert,
     leave_out,
+    name_after,
     present,
-    producer,
     replace,
     set_attributes,
     set_constant,
@@ -42,6 +41,7 @@ from tinsmith.graph.edit import (
     swap,
 )
 from tinsmith.graph.passes.explicit import scales_give
+from tinsmith.graph.passes.reshapes import reshaped
 from tinsmith.graph.resampling import CROP, Matrix, Sampling, changes, extrapolated, matrix, picked, samplings
 from tinsmith.ops.resampling import Phases, phases
 from tinsmith.ops.resize_positions import Stretch
@@ -144,9 +144,7 @@ def _channels_first(node: ir.Node) -> bool:
     attributes = {name: attribute.value for name, attribute in node.attributes.items()}
     shape = [result[axis] for axis in first]
     resized = insert(node, "Resize", inputs, shape, attributes, name=f"{node.name}.resized")
-    back, inner = swap(node, "Transpose", [resized], {"perm": last}), producer(resized)
-    assert inner is not None
-    back.name, inner.name = fresh(graph_of(back), f"{back.name}.back"), back.name
+    name_after(swap(node, "Transpose", [resized], {"perm": last}), resized, "back")
     return True
 
 
@@ -238,7 +236,7 @@ def _multiply(node: ir.Node, value: ir.Value, axis: int, weights: Matrix) -> ir.
     if inner == 1 and len(shape) <= 4 and axis == len(shape) - 1:
         return insert(node, "MatMul", [value, right], result, name=f"{node.name}.resampled")
     if len(shape) > 4:
-        value = _reshape(node, value, (outer, shape[axis], inner))
+        value = reshaped(node, value, (outer, shape[axis], inner), "reshaped")
         axis = 1
     rank = len(shape_of(value))
     perm = list(range(rank))
@@ -249,7 +247,7 @@ def _multiply(node: ir.Node, value: ir.Value, axis: int, weights: Matrix) -> ir.
     value = insert(node, "MatMul", [value, right], turned, name=f"{node.name}.resampled")
     back = [turned[at] for at in perm]
     value = insert(node, "Transpose", [value], back, {"perm": perm}, name=f"{node.name}.back")
-    return value if len(shape) <= 4 else _reshape(node, value, result)
+    return value if len(shape) <= 4 else reshaped(node, value, result, "reshaped")
 
 
 def _alternate(node: ir.Node, value: ir.Value, axis: int, found: Phases) -> ir.Value:
@@ -273,7 +271,7 @@ def _alternate(node: ir.Node, value: ir.Value, axis: int, found: Phases) -> ir.V
     value = insert(node, "Concat", parts, joined, {"axis": behind}, name=f"{node.name}.phases")
     last = [joined[0], joined[2], joined[3], joined[1]]
     value = insert(node, "Transpose", [value], last, {"perm": (0, 2, 3, 1)}, name=f"{node.name}.phases")
-    value = _reshape(node, value, (batch, result[2], result[3], channels))
+    value = reshaped(node, value, (batch, result[2], result[3], channels), "reshaped")
     return insert(node, "Transpose", [value], result, {"perm": (0, 3, 1, 2)}, name=f"{node.name}.resampled")
 
 
@@ -283,10 +281,6 @@ def _phase(node: ir.Node, value: ir.Value, axis: int, kernel: Matrix, shape: tup
     attributes: dict[str, Attribute] = {"kernel_shape": window, "pads": (0,) * 4, "group": shape[1]}
     operands = [value, add_constant(graph_of(node), weights, f"{node.name}.kernel")]
     return insert(node, "Conv", operands, shape, attributes, name=f"{node.name}.phase")
-
-
-def _reshape(node: ir.Node, value: ir.Value, shape: tuple[int, ...]) -> ir.Value:
-    return insert(node, "Reshape", [value, _integers(node, shape, "shape")], shape, name=f"{node.name}.reshaped")
 
 
 def _integers(node: ir.Node, numbers: list[int] | tuple[int, ...], suffix: str) -> ir.Value:

@@ -10,21 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import onnx_ir as ir
 
 from tinsmith.graph.edit import (
     Attribute,
-    add_constant,
     each,
     get_int,
     get_ints,
-    graph_of,
     insert,
     present,
     shape_of,
-    swap,
 )
+from tinsmith.graph.passes.reshapes import reshape, reshaped
 
 
 def apply(graph: ir.Graph) -> bool:
@@ -38,12 +35,12 @@ def _windows(node: ir.Node) -> bool:
     if len(result) != 5 or len(node.outputs) > 1 or "auto_pad" in node.attributes:
         return False
     batch, channels, depth, height, width = shape_of(source)
-    value = _reshape(node, source, (batch, channels * depth, height, width), "layers")
+    value = reshaped(node, source, (batch, channels * depth, height, width), "layers")
     value = _pool(node, value, (batch, channels * depth, *result[3:]), (1, 2))
     area = result[3] * result[4]
-    value = _reshape(node, value, (batch, channels, depth, area), "columns")
+    value = reshaped(node, value, (batch, channels, depth, area), "columns")
     value = _pool(node, value, (batch, channels, result[2], area), (0, None))
-    swap(node, "Reshape", [value, _constant(node, result)])
+    reshape(node, value)
     return True
 
 
@@ -66,15 +63,7 @@ def _whole(node: ir.Node) -> bool:
     if len(shape_of(source)) != 5:
         return False
     batch, channels, depth, height, width = shape_of(source)
-    value = _reshape(node, source, (batch, channels, depth, height * width), "layers")
+    value = reshaped(node, source, (batch, channels, depth, height * width), "layers")
     pooled = insert(node, node.op_type, [value], (batch, channels, 1, 1), name=f"{node.name}.flat")
-    swap(node, "Reshape", [pooled, _constant(node, shape_of(node.outputs[0]))])
+    reshape(node, pooled)
     return True
-
-
-def _reshape(node: ir.Node, value: ir.Value, shape: tuple[int, ...], suffix: str) -> ir.Value:
-    return insert(node, "Reshape", [value, _constant(node, shape)], shape, name=f"{node.name}.{suffix}")
-
-
-def _constant(node: ir.Node, shape: tuple[int, ...]) -> ir.Value:
-    return add_constant(graph_of(node), np.array(shape, np.int64), f"{node.name}.shape")
