@@ -159,6 +159,18 @@ def test_five_of_five_says_nothing(data: Images) -> None:
     assert found.top1 is not None
 
 
+def test_maps_are_no_classes(data: Images) -> None:
+    """What a detector gives at every place has no largest element that were its answer."""
+    model = classifier()
+    (inner,) = (step.output[0] for step in model.graph.node if step.op_type == "Conv")
+    del model.graph.output[:]
+    model.graph.output.append(helper.make_empty_tensor_value_info(inner))
+    program = tinsmith.quantize(model, images(8), "esp32s3").program
+    found = evaluate(program, data, float_model=model)
+    assert found.agreement is None
+    assert found.outputs[inner].snr_db > 10
+
+
 def test_a_single_number_is_no_class(data: Images) -> None:
     model = classifier()
     del model.graph.output[:]

@@ -34,7 +34,8 @@ class Evaluation:
         top5: Share of samples with the label among the five largest elements. Needs labels and more than five classes.
         float_top1: The float model's top1.
         float_top5: The float model's top5.
-        agreement: Share of samples on which chip and float model answer the same.
+        agreement: Share of samples on which chip and float model answer the same: where the first output whose elements
+            all lie along one axis is largest. None where no output is such.
         net_flips: Samples only the float model has right, less those only the chip has right.
         outputs: Closeness to the float model, by output; empty without one.
         saturated: Sums that saturated an accumulator, by node, over all samples.
@@ -80,7 +81,7 @@ class Tally:
             DataError: There is no label for it, or none that is a class.
             ModelError: The float model's output has another shape.
         """
-        answering = next((name for name in self._names if chip[name].size > 1), None)
+        answering = next((name for name in self._names if _has_classes(chip[name])), None)
         label = self._label(None if answering is None else chip[answering].size)
         if reference is not None:
             chip = {name: self._aligned(name, array, reference[name]) for name, array in chip.items()}
@@ -110,7 +111,9 @@ class Tally:
         if self._labels is None:
             return None
         if classes is None:
-            raise DataError("no output has more than one element: there are no classes.", subject="labels")
+            raise DataError(
+                "no output has more than one element, all along one axis: there are no classes.", subject="labels"
+            )
         self._classes = classes
         if self.samples >= len(self._labels):
             raise DataError(f"{len(self._labels)} labels were given for more samples.", subject="labels")
@@ -146,6 +149,11 @@ class Tally:
             saturated={node: facts["saturated"] for node, facts in observed.items() if facts.get("saturated")},
             assumed_no_saturation=assumed,
         )
+
+
+def _has_classes(array: Array) -> bool:
+    """Whether an output of one sample is a score for each class; the maps of a detector are not."""
+    return bool(1 < array.size == max(array.shape))
 
 
 @dataclass(slots=True)
