@@ -19,10 +19,10 @@ from tinsmith.targets import find
 TARGETS = ["esp32s3", "esp32p4"]
 
 
-def _noise(proto, target: str, effort: str) -> float:  # type: ignore[no-untyped-def]
+def _noise(proto, target: str, effort: str, **options: object) -> float:  # type: ignore[no-untyped-def]
     _, net = canonical(proto)
     data = [sample["x"] for sample in samples(net, 32)]
-    quantized = tinsmith.quantize(proto, np.concatenate(data), target, effort=effort)
+    quantized = tinsmith.quantize(proto, np.concatenate(data), target, effort=effort, **options)
     test = samples(net, 32, seed=1)
     found = tinsmith.dequantize(quantized.program, quantized.simulate(np.concatenate([s["x"] for s in test])))["y"]
     wanted = np.concatenate([run(net, sample)["y"] for sample in test])
@@ -34,6 +34,13 @@ def test_channels_of_different_size_no_longer_hurt(target: str) -> None:
     """Channels that differ by a factor of up to 900: data not calibrated with has at least 8 dB less noise."""
     proto = chain(np.random.default_rng(1), spread=30.0)
     assert _noise(proto, target, "default") < 0.16 * _noise(proto, target, "fast")
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_values_read_in_fewer_bits_count(target: str) -> None:
+    """A wide layer in front: what the next one reads in 8 bits is equalized as if all were 8 bits."""
+    proto = chain(np.random.default_rng(1), spread=30.0)
+    assert _noise(proto, target, "default", int16="first") < 0.16 * _noise(proto, target, "fast", int16="first")
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -31,14 +31,14 @@ class ValueTerm:
         ranges: Logarithm of the largest magnitude in each class.
         costs: Cost of unit noise on all elements of each class.
         weight: Relative size of a step: 1 for int8, 2**-16 (squared steps) for int16.
-        group: Which group of values.
+        names: The values.
     """
 
     classes: Labels
     ranges: Reals
     costs: Reals
     weight: float
-    group: int
+    names: tuple[str, ...]
 
     def gradient(self, position: Reals, into: Reals) -> None:
         """Add the derivatives by the logarithms of the factors."""
@@ -166,7 +166,10 @@ def factor_cost(
 ) -> FactorCost:
     """Everything the factors can change."""
     groups = group(network, bits, target)
-    values = [_value_term(index, names, groups, partition, seen, noise) for index, names in groups.measured.items()]
+    shared = [(names, groups.bits[index]) for index, names in groups.measured.items()]
+    # A value that is also read in another width gets another exponent there.
+    shared += [((border.value,), border.bits) for border in groups.borders if border.group is None]
+    values = [_value_term(names, width, partition, seen, noise) for names, width in shared]
     weights = [
         _weight_term(site, bits[site.node.name], target, seen, noise)
         for site in partition.linear
@@ -181,9 +184,8 @@ def weight_of(bits: int) -> float:
 
 
 def _value_term(
-    index: int,
     names: tuple[str, ...],
-    groups: Groups,
+    bits: int,
     partition: Classes,
     seen: Mapping[str, Portrait],
     noise: Costs,
@@ -201,7 +203,7 @@ def _value_term(
     found = np.flatnonzero(met)
     if not len(found):
         return None
-    return ValueTerm(found, np.log(np.maximum(ranges[found], TINY)), costs[found], weight_of(groups.bits[index]), index)
+    return ValueTerm(found, np.log(np.maximum(ranges[found], TINY)), costs[found], weight_of(bits), names)
 
 
 def _weight_term(site: LinearSite, bits: int, target: Target, seen: Mapping[str, Portrait], noise: Costs) -> WeightTerm:

@@ -73,11 +73,11 @@ def reserve(count: float) -> float:
     return LEAST_RESERVE + (MOST_RESERVE - LEAST_RESERVE) * float(np.clip((4 - np.log10(max(count, 1))) / 2, 0, 1))
 
 
-def _seen_of_each(group: int, partition: Classes, seen: Mapping[str, Portrait], cost: FactorCost) -> float:
+def _seen_of_each(names: tuple[str, ...], partition: Classes, seen: Mapping[str, Portrait]) -> float:
     """Elements seen of the channel that was seen least."""
     return min(
         len(seen[name].kept) * partition.of[name].size / len(np.unique(partition.of[name]))
-        for name in cost.groups.measured[group]
+        for name in names
         if name in partition.of and name in seen
     )
 
@@ -100,20 +100,14 @@ def _room(of: NDArray[np.bool_], position: Reals, low: Reals, high: Reals) -> tu
 def _components(partition: Classes, cost: FactorCost) -> Labels:
     """By class: the smallest class that shares a value or an exponent with it."""
     parents = np.arange(partition.count)
+    first: dict[int, int] = {}
     for name, index in cost.groups.of.items():
         if name in partition.of:
             labels = np.unique(partition.of[name])
-            _join(parents, labels)
-            first = _first(cost, index)
-            if first is not None:
-                _join(parents, np.asarray([first, labels[0]]))
+            _join(parents, np.append(labels, first.setdefault(index, int(labels[0]))))
     while not np.array_equal(parents[parents], parents):
         parents = parents[parents]
     return parents
-
-
-def _first(cost: FactorCost, index: int) -> int | None:
-    return next((int(term.classes[0]) for term in cost.values if term.group == index), None)
 
 
 def _join(parents: Labels, labels: Labels) -> None:
@@ -163,14 +157,14 @@ def _values(partition: Classes, seen: Mapping[str, Portrait], cost: FactorCost, 
     factors = np.exp(position)
     for term in cost.values:
         magnitudes = []
-        for name in cost.groups.measured[term.group]:
+        for name in term.names:
             if name in partition.of and name in seen:
                 labels = partition.of[name].ravel()[seen[name].places]
                 magnitudes.append(np.abs(seen[name].kept / factors[labels]).ravel())
         elements = np.concatenate(magnitudes)
         elements = elements[elements > 0]
         # The strided elements may miss the largest ones.
-        spare = reserve(_seen_of_each(term.group, partition, seen, cost))
+        spare = reserve(_seen_of_each(term.names, partition, seen))
         top = spare * float(np.exp((term.ranges - position[term.classes]).max()))
         if not len(elements) or top <= 0:
             continue
