@@ -20,25 +20,13 @@ from tinsmith.graph.edit import (
     shape_of,
 )
 from tinsmith.graph.linear import is_linear
+from tinsmith.ops import operators
 
 Order = NDArray[np.int64]
 _Change = Callable[[], None]
 
-_ELEMENTWISE = (
-    "Relu",
-    "Clip",
-    "LeakyRelu",
-    "Elu",
-    "Sigmoid",
-    "HardSigmoid",
-    "HardSwish",
-    "Swish",
-    "Gelu",
-    "Tanh",
-    "Exp",
-    "Neg",
-    "Identity",
-)
+_ELEMENTWISE = frozenset(n for n, operator in operators().items() if operator.function is not None) | {"Identity"}
+"""On single elements, one operand."""
 _POOLS = ("MaxPool", "AveragePool", "GlobalAveragePool")
 
 

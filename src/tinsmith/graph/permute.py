@@ -25,6 +25,7 @@ from tinsmith.graph.edit import (
     set_constant,
     shape_of,
 )
+from tinsmith.ops.pointwise import functions
 
 Perm = tuple[int, ...]
 Change = Callable[[ir.Node, Perm], None]
@@ -115,59 +116,7 @@ def _is_expand_of_same_rank(node: ir.Node) -> bool:
     return is_constant(input_of(node, 1)) and shape_of(present(node, 1)) == (len(shape_of(present(node, 0))),)
 
 
-ELEMENTWISE = (
-    "Abs",
-    "Add",
-    "And",
-    "Cast",
-    "Ceil",
-    "Clip",
-    "Cos",
-    "Div",
-    "Elu",
-    "Equal",
-    "Erf",
-    "Exp",
-    "Floor",
-    "Gelu",
-    "Greater",
-    "GreaterOrEqual",
-    "HardSigmoid",
-    "HardSwish",
-    "Identity",
-    "LeakyRelu",
-    "Less",
-    "LessOrEqual",
-    "Log",
-    "Max",
-    "Mean",
-    "Min",
-    "Mish",
-    "Mod",
-    "Mul",
-    "Neg",
-    "Not",
-    "Or",
-    "PRelu",
-    "Pow",
-    "Reciprocal",
-    "Relu",
-    "Round",
-    "Selu",
-    "Sigmoid",
-    "Sign",
-    "Sin",
-    "Softplus",
-    "Softsign",
-    "Sqrt",
-    "Sub",
-    "Sum",
-    "Swish",
-    "Tanh",
-    "ThresholdedRelu",
-    "Where",
-    "Xor",
-)
+ELEMENTWISE = tuple(functions())
 """Operators that do the same on every element of their operands, repeated where they are shorter."""
 _CHANGES: dict[str, Change] = {
     **dict.fromkeys(ELEMENTWISE, _nothing),
