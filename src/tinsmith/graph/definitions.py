@@ -1,4 +1,4 @@
-"""What ONNX defines by other operators.
+"""ONNX's own definition, by operators that are known.
 
 Many operators have a definition in ONNX itself, as a function of simpler ones, some of them one for the node at hand:
 its attributes and the types of its inputs decide. Where nothing here knows an operator, its definition takes its place.
@@ -17,6 +17,16 @@ from tinsmith.graph.edit import forget_names
 from tinsmith.graph.provenance import inherit
 from tinsmith.graph.quiet import captured
 
+ENABLES: tuple[str, ...] = (
+    "CausalConvWithState",
+    "CenterCropPad",
+    "FlexAttention",
+    "LinearAttention",
+    "NegativeLogLikelihoodLoss",
+    "SoftmaxCrossEntropyLoss",
+    "SwiGLU",
+)
+"""For the manual: operators that become deployable so."""
 Same = Callable[[ir.Node, int], bool]
 _GRAPHS = (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import ModuleType
 
-from tinsmith.graph import passes
+from tinsmith.graph import definitions, passes
 from tinsmith.ops import absent, operators
 from tinsmith.ops.base import Operator, Precision
 from tinsmith.ops.functions import FUNCTION
@@ -24,7 +24,10 @@ _INTRO = f"""# Supported operators
 
 What runs on which chip with ESP-DL {CURRENT}. `tinsmith check MODEL --target CHIP` says it of one model, node by node;
 `tinsmith ops` prints this list for one chip and one version of ESP-DL. Operators are those of ONNX; a model may come
-with any opset."""
+with any opset.
+
+Every case of ONNX's own operator tests is quantized and simulated, in int8 and int16, or its refusal is looked up in a
+table, each time the full test suite runs (design §12 has the counts)."""
 
 _BESIDES = """## Operators that rewrites make runnable
 
@@ -181,7 +184,7 @@ def _enables(module: ModuleType) -> tuple[str, ...]:
 def _enabled() -> Iterator[str]:
     rows = [
         (", ".join(f"`{name}`" for name in _enables(module)), _summary(module))
-        for _, module in _rewrites()
+        for module in (definitions, *(module for _, module in _rewrites()))
         if _enables(module)
     ]
     yield _markdown(("operator", "becomes"), sorted(rows))
