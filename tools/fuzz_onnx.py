@@ -86,7 +86,7 @@ def verdict(data: bytes, number: int = 0) -> str:
     except TinsmithError as error:
         if len(str(error)) > 20_000:
             raise AssertionError("a message nobody reads to its end") from error
-        if isinstance(error.__cause__, _MISFITS) and "do not fit together" in str(error) and _runs(data):
+        if isinstance(error.__cause__, _MISFITS) and "attributes do not fit together" in str(error) and _runs(data):
             raise AssertionError(f"ONNX Runtime runs what is refused: {error}") from error
         return f"refused: {step}" + (" (data)" if isinstance(error, DataError) else "")
     return "quantized"

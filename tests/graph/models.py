@@ -12,7 +12,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 from onnx import helper
 
-from tinsmith.graph import Runner, canonicalize
+from tinsmith.graph import Runner, canonicalize, passes
 from tinsmith.graph.edit import shape_of
 from tinsmith.graph.shapes import infer
 from tinsmith.importers import load
@@ -106,6 +106,7 @@ def check(
         assert [out.name for out in canonical.graph.outputs] == [out.name for out in source.graph.outputs]
     assert_same_results(source, canonical, tolerance)
     assert op_types(canonicalize(canonical)) == op_types(canonical)
+    assert not passes.run(canonical.clone().graph)  # no two rewrites undo each other
     return canonical
 
 

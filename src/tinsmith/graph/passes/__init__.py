@@ -154,13 +154,18 @@ PHASES: tuple[tuple[Rewrite, ...], ...] = (
 _MOST_ROUNDS = 100
 
 
-def run(graph: ir.Graph) -> None:
-    """Applies all rewrites until nothing changes; each phase only when the ones before have nothing left to do."""
+def run(graph: ir.Graph) -> bool:
+    """Applies all rewrites until nothing changes; each phase only when the ones before have nothing left to do.
+
+    Returns:
+        Whether anything changed.
+    """
     forget_names(graph)
-    for _ in range(_MOST_ROUNDS):
-        if not any(_once(graph, phase) for phase in PHASES):
-            break
+    rounds = 0
+    while rounds < _MOST_ROUNDS and any(_once(graph, phase) for phase in PHASES):
+        rounds += 1
     forget_names(graph)
+    return rounds > 0
 
 
 def _once(graph: ir.Graph, phase: tuple[Rewrite, ...]) -> bool:
