@@ -83,8 +83,8 @@ Rewrite = Callable[[ir.Graph], bool]
 PHASES: tuple[tuple[Rewrite, ...], ...] = (
     (
         inputs.apply,
-        explicit.apply,
-        unrolled_cells.apply,
+        explicit.apply,  # all others read what it writes out
+        unrolled_cells.apply,  # before its gates become anything else
         no_ops.apply,
         reshapes.apply,
         windows.apply,
@@ -99,6 +99,7 @@ PHASES: tuple[tuple[Rewrite, ...], ...] = (
         einsum.apply,
         softmax.apply,
         softmax_formula.apply,
+        # Before `choices` spells out what is joined by Or, and masks as products of their own numbers.
         comparisons.apply,
         masks.apply,
         sigmoid.apply,
@@ -117,7 +118,7 @@ PHASES: tuple[tuple[Rewrite, ...], ...] = (
         recurrent_defaults.apply,
         recurrent_forward.apply,
         simple_rnn.apply,
-        unroll_recurrent.apply,
+        unroll_recurrent.apply,  # what the runtime lacks even so
         last_step.apply,
         picked_parts.apply,
     ),
