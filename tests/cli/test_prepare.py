@@ -54,8 +54,8 @@ def test_every_option_reaches_the_recipe(workshop: Workshop, tmp_path: Path) -> 
     outcome = tinsmith(
         "quantize", workshop.model, "--data", workshop.calibration, "-o", tmp_path, "--print-recipe",
         "--target", "esp32p4", "--esp-dl", "v3.3.5", "--bits", "16", "--int16", "^conv$", "--int16", "gemm",
-        "--calibration", "percentile", "--effort", "fast", "--input-shape", "image=1,3,8,8", "--outputs", "scores", "--samples", "5",
-        "--mean", "0.5", "--std", "2,2,3", "--layout", "nchw",
+        "--calibration", "percentile", "--effort", "fast", "--input-shape", "image=1,3,8,8", "--outputs", "scores",
+        "--samples", "5", "--mean", "0.5", "--std", "2,2,3", "--layout", "nchw",
     )  # fmt: skip
     assert outcome.code == 0, outcome
     assert tomllib.loads(outcome.out) == {
