@@ -36,7 +36,7 @@ JUDGING = 4
 """One sample in so many is kept from everything but the judge."""
 WORTHWHILE = 0.93
 """A tuned candidate must leave less than this share of the plain one's noise: 0.3 dB may be luck."""
-_MEMORY = 1_000_000_000
+_MEMORY = 700_000_000
 """Bytes of values the walk may keep alive, roughly."""
 
 
