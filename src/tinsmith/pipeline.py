@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinsmith.errors import DataError, ProgramError, QuantizationError, UnsupportedError
-from tinsmith.program import Array, Program
+from tinsmith.errors import ProgramError, QuantizationError, RecipeError, UnsupportedError
+from tinsmith.program import Program
 from tinsmith.quantized import Quantized
-from tinsmith.recipe import Recipe
+from tinsmith.recipe import Equalization, Recipe, Scope, Split
 from tinsmith.targets import Target, caveat, find
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-    from tinsmith.calibrate.sources import DataSource
+    from tinsmith.calibrate.stage import Calibrated
     from tinsmith.calibrate.stats import Stats
     from tinsmith.lower.lowerer import Lowered
     from tinsmith.ops.floatnode import Network
@@ -42,6 +42,14 @@ def quantize(
     int16: Sequence[str] | None = None,
     calibration: str | None = None,
     effort: str | None = None,
+    percentile: float | None = None,
+    max_drop: float | None = None,
+    int16_budget: float | str | None = None,
+    algorithms: Sequence[str] | None = None,
+    equalization: Equalization | Mapping[str, Any] | None = None,
+    scopes: Sequence[Scope | Mapping[str, Any]] | None = None,
+    splits: Sequence[Split | Mapping[str, Any]] | None = None,
+    labels: Any = None,
     input_shapes: Mapping[str, Sequence[int]] | None = None,
     outputs: Sequence[str] | str | None = None,
     samples: int | None = None,
@@ -66,7 +74,17 @@ def quantize(
         bits: 8 (default) or 16.
         int16: Regular expressions of layer names that run in int16.
         calibration: `mse` (default), `minmax`, `percentile` or `kl`.
-        effort: `default`, or `fast`: exponents only, weights and biases stay as they are.
+        effort: `default`; `fast`: exponents only, weights and biases stay as they are; `best`: takes up to ten times as
+            long.
+        percentile: For `calibration="percentile"`: the share of magnitudes kept, in percent.
+        max_drop: Run layers in int16 until no more than so many points are lost: of accuracy with `labels`, else of
+            agreement with the float model.
+        int16_budget: Run layers in int16 that do at most this share of all multiply-accumulates: 0.1 or `10%`.
+        algorithms: What may change weights and biases, by name; by default what the effort says.
+        equalization: Options of `classic_equalize`: see `tinsmith.recipe.Equalization`.
+        scopes: Choices for some layers: see `tinsmith.recipe.Scope`.
+        splits: Layers to split: see `tinsmith.recipe.Split`.
+        labels: Class indices of the calibration samples, for `max_drop`: see `tinsmith.report.labels.read_labels`.
         input_shapes: Shapes of inputs with open dimensions.
         outputs: Cut the model at these values; `auto` before the heads of detectors (`tinsmith.graph.head`).
         samples: Use at most so many samples.
@@ -95,60 +113,130 @@ def quantize(
         target=target.name if isinstance(target, Target) else target,
         esp_dl=str(target.esp_dl) if esp_dl is None and isinstance(target, Target) else esp_dl,
         bits=bits,
-        int16=None if int16 is None else tuple([int16] if isinstance(int16, str) else int16),
+        int16=_several(int16),
         calibration=calibration,
         effort=effort,
+        percentile=percentile,
+        max_drop=max_drop,
+        int16_budget=int16_budget,
+        algorithms=_several(algorithms),
+        equalization=equalization,
+        scopes=None if scopes is None else tuple(scopes),
+        splits=None if splits is None else tuple(splits),
         input_shapes=None if input_shapes is None else {k: tuple(v) for k, v in input_shapes.items()},
-        outputs=None if outputs is None else tuple([outputs] if isinstance(outputs, str) else outputs),
+        outputs=_several(outputs),
         samples=samples,
         preprocessing=pictures,
     )
     chip = find(target if isinstance(target, Target) else chosen.target, chosen.esp_dl)
-    return run(model, data, chosen, chip, progress)
+    return run(model, data, chosen, chip, progress, labels)
 
 
-def run(model: Any, data: Any, recipe: Recipe, target: Target, progress: Progress | None = None) -> Quantized:
+def run(
+    model: Any, data: Any, recipe: Recipe, target: Target, progress: Progress | None = None, labels: Any = None
+) -> Quantized:
     """Run all stages with the choices of ``recipe``."""
-    from tinsmith import importers
-    from tinsmith.graph.canonical import canonicalize
-    from tinsmith.graph.functions import small_tables, without_functions
-    from tinsmith.graph.head import head_notes, way_out
-    from tinsmith.graph.network import network
     from tinsmith.lower import lower
     from tinsmith.placement import forced
     from tinsmith.simulator.headroom import headroom
 
     tell: Progress = progress if progress is not None else lambda stage, done, total: None
+    _refuse_idle(recipe, data, labels)
+    _refuse_unconnected(recipe)
+    opened = _opened(model, recipe, target, tell)
+    seen = _calibrated(opened, data, recipe, target, tell, labels)
+    tell("choose formats", 0, None)
+    state = _formats(opened, seen.stats, recipe, target)
+    state, gained = _tuned(opened.model, state, seen, recipe, target, tell)
+    tell("lower", 0, None)
+    program = finish(lower(state.network, state.formats, state.widths, target), recipe, target, seen.stats.digest)
+    refuse_illegal(program, target)
+    tell("check accumulators", 0, None)
+    notes = (
+        *_version_notes(target),
+        *forced(state.placement),
+        *opened.notes,
+        *seen.notes,
+        *gained,
+        *headroom(program, target, seen.samples[:CHECKED_SAMPLES]),
+    )
+    return Quantized(
+        opened.model, state.network, state.placement, state.formats, program, target, recipe, seen.samples[0], notes
+    )
+
+
+def _refuse_idle(recipe: Recipe, data: Any, labels: Any) -> None:
+    """Refuse options that nothing would heed.
+
+    Raises:
+        RecipeError: Names one.
+    """
+    if labels is not None and recipe.max_drop is None:
+        reason = "labels are given, and nothing asks for them."
+        raise RecipeError(reason, subject="labels", hint="They are for max_drop (--max-drop).")
+    if data is None and (recipe.max_drop is not None or recipe.int16_budget is not None):
+        option = "max_drop" if recipe.max_drop is not None else "int16_budget"
+        raise RecipeError("needs calibration data.", subject=option, hint="Give a few dozen samples (data=…, --data).")
+
+
+def _refuse_unconnected(recipe: Recipe) -> None:
+    """Refuse options that no stage reads so far, rather than leave them out silently."""
+    standard = Recipe()
+    for option in ("max_drop", "int16_budget", "algorithms", "equalization", "splits"):
+        if getattr(recipe, option) != getattr(standard, option):
+            raise RecipeError("is not available yet.", subject=option, hint="Leave it out.")
+    if recipe.effort == "best":
+        raise RecipeError("'best' is not available yet.", subject="effort", hint="Leave it out.")
+    if any(scope.tune is not None for scope in recipe.scopes):
+        raise RecipeError("is not available yet.", subject="tune", hint="Leave it out, or effort = 'fast'.")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Opened:
+    """A model in canonical form, and which precision its nodes start in."""
+
+    model: ir.Model
+    network: Network
+    placement: Mapping[str, Decision]
+    notes: tuple[str, ...]
+
+    @property
+    def widths(self) -> dict[str, int]:
+        return {name: decision.bits for name, decision in self.placement.items()}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _State:
+    """What has been chosen so far; each stage makes a new one."""
+
+    network: Network
+    placement: Mapping[str, Decision]
+    formats: Formats
+
+    @property
+    def widths(self) -> dict[str, int]:
+        return {name: decision.bits for name, decision in self.placement.items()}
+
+
+def _opened(model: Any, recipe: Recipe, target: Target, tell: Progress) -> _Opened:
+    """Read, bring into canonical form, place."""
+    from tinsmith import importers
+    from tinsmith.graph.canonical import canonicalize
+    from tinsmith.graph.functions import small_tables, without_functions
+    from tinsmith.graph.head import head_notes, way_out
+    from tinsmith.graph.network import network
+
     tell("read the model", 0, None)
     source = importers.load(model)
     with way_out(source, bool(recipe.outputs)):
         canonical = canonicalize(source, input_shapes=recipe.input_shapes or None, outputs=recipe.outputs or None)
         net = network(canonical)
         placement = _placed(net, recipe, target)
-    widths = {name: decision.bits for name, decision in placement.items()}
-    small = small_tables(net, widths, target)
+    small = small_tables(net, {name: decision.bits for name, decision in placement.items()}, target)
     if small:
         net = without_functions(net, small)
         placement = _placed(net, recipe, target)
-        widths = {name: decision.bits for name, decision in placement.items()}
-    seen = _calibrated(canonical, net, widths, data, recipe, target, tell)
-    tell("choose formats", 0, None)
-    placement, formats = _formats(net, placement, seen.stats, recipe, target)
-    widths = {name: decision.bits for name, decision in placement.items()}
-    net, formats, gained = _tuned(canonical, net, formats, widths, seen, recipe, target, tell)
-    tell("lower", 0, None)
-    program = finish(lower(net, formats, widths, target), recipe, target, seen.stats.digest)
-    refuse_illegal(program, target)
-    tell("check accumulators", 0, None)
-    notes = (
-        *_version_notes(target),
-        *forced(placement),
-        *(() if recipe.outputs else head_notes(source)),
-        *seen.notes,
-        *gained,
-        *headroom(program, target, seen.samples[:CHECKED_SAMPLES]),
-    )
-    return Quantized(canonical, net, placement, formats, program, target, recipe, seen.samples[0], notes)
+    return _Opened(canonical, net, placement, () if recipe.outputs else head_notes(source))
 
 
 def _placed(net: Network, recipe: Recipe, target: Target) -> dict[str, Decision]:
@@ -156,7 +244,7 @@ def _placed(net: Network, recipe: Recipe, target: Target) -> dict[str, Decision]
     from tinsmith.placement import place
 
     try:
-        return place(net, target, bits=recipe.bits, int16=recipe.int16)
+        return place(net, target, bits=recipe.bits, int16=recipe.int16, scopes=recipe.scopes)
     except UnsupportedError as error:
         batches = [operand for operand in net.inputs if len(operand.shape) > 2 and operand.shape[0] > 1]
         if not batches or error.hint:
@@ -166,178 +254,90 @@ def _placed(net: Network, recipe: Recipe, target: Target) -> dict[str, Decision]
         raise UnsupportedError(error.reason, subject=error.subject, hint=hint) from error
 
 
-def _formats(
-    net: Network, placement: dict[str, Decision], stats: Stats, recipe: Recipe, target: Target
-) -> tuple[dict[str, Decision], Formats]:
+def _calibrated(
+    opened: _Opened, data: Any, recipe: Recipe, target: Target, tell: Progress, labels: Any = None
+) -> Calibrated:
+    """Observe the values on the data, or take the model's own ranges where there are none."""
+    from tinsmith.algorithms.narrow import values_to_observe
+    from tinsmith.algorithms.scales import unmeasured
+    from tinsmith.algorithms.tune import MOST_OBSERVED
+    from tinsmith.calibrate.stage import Wanted, on_data, on_ranges
+
+    values, bits = values_to_observe(opened.network, opened.widths, target)
+    kept = max(CHECKED_SAMPLES, MOST_OBSERVED)
+    wanted = Wanted(values, bits, target.rounding, _histograms(recipe), kept)
+    if data is not None:
+        return on_data(opened.model, wanted, data, recipe, lambda done, total: tell("calibrate", done, total), labels)
+    return on_ranges(
+        opened.model,
+        opened.network,
+        wanted,
+        lambda known: unmeasured(opened.network, opened.widths, target, known),
+    )
+
+
+def _histograms(recipe: Recipe) -> bool:
+    """Whether a method that the recipe names needs them."""
+    from tinsmith.calibrate.exponents import method_named
+
+    methods = {recipe.calibration, *(scope.calibration for scope in recipe.scopes if scope.calibration)}
+    return any(method_named(name).histograms for name in methods)
+
+
+def _formats(opened: _Opened, stats: Stats, recipe: Recipe, target: Target) -> _State:
     """The formats, and the placement with nodes in int16 whose int8 kernel overflows on what was observed."""
     from tinsmith.algorithms.narrow import widened
     from tinsmith.algorithms.scales import beyond_int8, choose_formats
     from tinsmith.placement import widen
+    from tinsmith.scopes import ways
 
-    widths = {name: decision.bits for name, decision in placement.items()}
-    method = (recipe.calibration, recipe.percentile)
+    net, widths = opened.network, opened.widths
+    method = (recipe.calibration, recipe.percentile, ways(net, recipe.scopes, recipe.calibration, recipe.percentile))
     try:
-        return placement, choose_formats(net, widths, stats, target, *method)
+        return _State(net, opened.placement, choose_formats(net, widths, stats, target, *method))
     except QuantizationError:
         names = beyond_int8(net, widths, stats, target, *method)
         if not names:
             raise
-    placement = widen(placement, widened(net, widths, target, names))
+    placement = widen(opened.placement, widened(net, widths, target, names))
     widths = {name: decision.bits for name, decision in placement.items()}
-    return placement, choose_formats(net, widths, stats, target, *method)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Calibrated:
-    """What is known about the values, the first samples, and what to tell about where it comes from."""
-
-    stats: Stats
-    samples: Sequence[Mapping[str, Array]]
-    notes: tuple[str, ...] = ()
-    real: bool = True
+    return _State(net, placement, choose_formats(net, widths, stats, target, *method))
 
 
 def _tuned(
-    model: ir.Model,
-    net: Network,
-    formats: Formats,
-    widths: Mapping[str, int],
-    seen: _Calibrated,
-    recipe: Recipe,
-    target: Target,
-    tell: Progress,
-) -> tuple[Network, Formats, tuple[str, ...]]:
+    model: ir.Model, state: _State, seen: Calibrated, recipe: Recipe, target: Target, tell: Progress
+) -> tuple[_State, tuple[str, ...]]:
     """Equalization and rounding for the data, where there are 8-bit layers and real data, and what they gained."""
     from tinsmith.algorithms.scales import choose_formats
     from tinsmith.algorithms.tune import tune
-    from tinsmith.calibrate.exponents import method_named
     from tinsmith.graph.ranges import ranges_of
+    from tinsmith.scopes import ways
 
-    if recipe.effort == "fast" or not seen.real or 8 not in widths.values():
-        return net, formats, ()
+    if recipe.effort == "fast" or not seen.real or 8 not in state.widths.values():
+        return state, ()
+    method = (recipe.calibration, recipe.percentile)
+    scoped = ways(state.network, recipe.scopes, *method)
     tuned = tune(
         model,
-        net,
-        formats,
-        widths,
+        state.network,
+        state.formats,
+        state.widths,
         target,
         seen.samples,
-        lambda network, stats: choose_formats(network, widths, stats, target, recipe.calibration, recipe.percentile),
+        lambda network, stats: choose_formats(network, state.widths, stats, target, *method, scoped),
         scalable=not ranges_of(model),
-        histograms=method_named(recipe.calibration).histograms,
+        histograms=_histograms(recipe),
         progress=tell,
     )
     if tuned.best.name == "plain":
-        return net, formats, ()
+        return state, ()
     before, after = tuned.noise["plain"], tuned.noise[tuned.best.name]
     note = f"{tuned.best.name}: {_decibels(after)} dB signal to noise at the outputs, {_decibels(before)} dB without."
-    return tuned.best.network, tuned.best.formats, (note,)
+    return replace(state, network=tuned.best.network, formats=tuned.best.formats), (note,)
 
 
 def _decibels(noise: float) -> str:
     return f"{-10 * math.log10(max(noise, 1e-12)):.1f}"
-
-
-def _calibrated(
-    model: ir.Model,
-    net: Network,
-    widths: Mapping[str, int],
-    data: Any,
-    recipe: Recipe,
-    target: Target,
-    tell: Progress,
-) -> _Calibrated:
-    """Observes the values on the data, or takes the model's own ranges where there are none."""
-    from tinsmith.algorithms.narrow import values_to_observe
-    from tinsmith.algorithms.tune import MOST_OBSERVED
-    from tinsmith.calibrate.exponents import method_named
-    from tinsmith.calibrate.inputs import input_specs
-    from tinsmith.calibrate.observe import observe
-    from tinsmith.calibrate.sources import open_data
-    from tinsmith.graph.ranges import ranges_of
-
-    ranges = ranges_of(model)
-    if data is None:
-        return _from_ranges(model, net, widths, ranges, recipe, target)
-    pictures = recipe.preprocessing
-    source = open_data(
-        data,
-        input_specs(model),
-        mean=pictures.mean or None,
-        std=pictures.std or None,
-        size=pictures.size,
-        color=pictures.color,
-        layout=pictures.layout,
-        limit=recipe.samples,
-    )
-    kept = _First(source, max(CHECKED_SAMPLES, MOST_OBSERVED))
-    values, observed_widths = values_to_observe(net, widths, target)
-    inputs = {operand.name for operand in net.inputs}
-    stats = observe(
-        model,
-        values,
-        kept,
-        rounding=target.rounding,
-        bits=observed_widths,
-        progress=lambda done, total: tell("calibrate", done, total),
-        histograms=method_named(recipe.calibration).histograms,
-        limits={name: limits for name, limits in ranges.items() if name not in inputs},
-    )
-    return _Calibrated(stats, kept.samples)
-
-
-def _from_ranges(
-    model: ir.Model,
-    net: Network,
-    widths: Mapping[str, int],
-    ranges: Mapping[str, tuple[float, float]],
-    recipe: Recipe,
-    target: Target,
-) -> _Calibrated:
-    """The ranges that the model brings; values without one are seen on noise that fills the ranges of the inputs."""
-    from tinsmith.algorithms.narrow import values_to_observe
-    from tinsmith.algorithms.scales import unmeasured
-    from tinsmith.calibrate.assumed import derived, from_ranges, noise, widened
-    from tinsmith.calibrate.exponents import method_named
-    from tinsmith.calibrate.inputs import input_specs
-    from tinsmith.calibrate.observe import observe
-
-    if not ranges:
-        raise DataError(
-            "the model brings no ranges of its own (it is not a quantized model).",
-            subject="calibration data",
-            hint="Give calibration data: a few dozen samples (data=…, --data PATH).",
-        )
-    samples = noise(input_specs(model), ranges)
-    values, observed_widths = values_to_observe(net, widths, target)
-    known = derived(ranges, net)
-    found = {name: known[name] for name in values if name in known}
-    missing = unmeasured(net, widths, target, found.keys())
-    notes = ["no calibration data: formats follow the ranges that the model brings."]
-    if missing:
-        seen = observe(model, missing, samples, rounding=target.rounding, bits=observed_widths)
-        found |= widened(seen, net)
-        names = ", ".join(map(repr, missing[:5])) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
-        notes.append(f"the model has no range for {names}: estimated on noise. Calibration data would tell.")
-    histograms = method_named(recipe.calibration).histograms
-    stats = from_ranges(found, net, target.rounding, observed_widths, histograms=histograms)
-    return _Calibrated(stats, samples[:CHECKED_SAMPLES], tuple(notes), real=False)
-
-
-class _First:
-    """Passes samples on and keeps the first few."""
-
-    def __init__(self, source: DataSource, count: int) -> None:
-        self.samples: list[dict[str, Array]] = []
-        self.length = source.length
-        self._source = source
-        self._count = count
-
-    def __iter__(self) -> Iterator[dict[str, Array]]:
-        for sample in self._source:
-            if len(self.samples) < self._count:
-                self.samples.append({name: array.copy() for name, array in sample.items()})
-            yield sample
 
 
 def finish(lowered: Lowered, recipe: Recipe, target: Target, calibration_digest: str) -> Program:
@@ -380,6 +380,10 @@ def refuse_illegal(program: Program, target: Target) -> None:
 def _version_notes(target: Target) -> tuple[str, ...]:
     note = caveat(target)
     return () if note is None else (note,)
+
+
+def _several(value: Sequence[str] | str | None) -> tuple[str, ...] | None:
+    return value if value is None else (value,) if isinstance(value, str) else tuple(value)
 
 
 def _extents(value: int | Sequence[int] | None) -> int | tuple[int, ...] | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +11,8 @@ from tinsmith.ops.base import Operator, Precision
 from tinsmith.ops.floatnode import FloatNode, Network, readers
 from tinsmith.ops.ports import Kind
 from tinsmith.ops.steps import activations_after_linear
+from tinsmith.recipe.parts import Scope
+from tinsmith.scopes import Choice, widths
 from tinsmith.targets import Target, lacking
 
 BITS: dict[Precision, int] = {"int8": 8, "int16": 16, "float32": 32}
@@ -41,7 +41,9 @@ class Decision:
 Placement = Mapping[str, Decision]
 
 
-def place(network: Network, target: Target, *, bits: int = 8, int16: Sequence[str] = ()) -> dict[str, Decision]:
+def place(
+    network: Network, target: Target, *, bits: int = 8, int16: Sequence[str] = (), scopes: Sequence[Scope] = ()
+) -> dict[str, Decision]:
     """Decide every node's precision.
 
     Args:
@@ -51,6 +53,7 @@ def place(network: Network, target: Target, *, bits: int = 8, int16: Sequence[st
         int16: Regular expressions; nodes whose name one matches (anywhere in it) run in int16, and so does all that
             a node of the user's graph of such a name became. A node and the activation fused into it go together,
             whichever is matched.
+        scopes: Widths for some layers, after ``int16`` and in order: the last one that says something wins.
 
     Returns:
         A decision for each node, by name.
@@ -59,7 +62,7 @@ def place(network: Network, target: Target, *, bits: int = 8, int16: Sequence[st
         UnsupportedError: Nodes that the runtime lacks or would compute wrongly; all of them, with reasons.
         RecipeError: A pattern is no regular expression or matches no node; `bits` is neither 8 nor 16.
     """
-    chosen = _choices(network, bits, int16)
+    chosen = _choices(network, bits, int16, scopes)
     problems = refusals(network, target)
     if problems:
         count = f"{len(problems)} nodes" if len(problems) > 1 else "one node"
@@ -117,18 +120,15 @@ def without(network: Network, names: Container[str]) -> Network:
     return Network(nodes, inputs, tuple(outputs.values()), network.name)
 
 
-def _choices(network: Network, bits: int, int16: Sequence[str]) -> dict[str, str]:
+def _choices(network: Network, bits: int, int16: Sequence[str], scopes: Sequence[Scope] = ()) -> dict[str, Choice]:
     if bits not in (8, 16):
         raise RecipeError(f"{bits} bits are not available.", subject="bits", hint="The chips compute in 8 or 16 bits.")
-    return _matches(network, int16)
+    return widths(network, int16, scopes)
 
 
-def _decisions(network: Network, target: Target, bits: int, chosen: dict[str, str]) -> dict[str, Decision]:
-    default = Decision("int8" if bits == 8 else "int16", "default")
+def _decisions(network: Network, target: Target, bits: int, chosen: Mapping[str, Choice]) -> dict[str, Decision]:
+    default = Decision(_precision(bits), "default")
     absorbed = {activation.name: name for name, activation in activations_after_linear(network).items()}
-    for activation, name in absorbed.items():
-        if activation in chosen:
-            chosen.setdefault(name, chosen[activation])
     producers = {output.name: node for node in network.nodes for output in node.outputs}
     reading = readers(network)
     decisions: dict[str, Decision] = {}
@@ -139,17 +139,29 @@ def _decisions(network: Network, target: Target, bits: int, chosen: dict[str, st
             with_it = decisions[absorbed[node.name]].precision
             decision = Decision(with_it, f"with {absorbed[node.name]!r}, whose activation it is")
         elif node.name in chosen:
-            decision = Decision("int16", f"chosen by {chosen[node.name]!r}")
+            decision = Decision(_precision(chosen[node.name].bits), chosen[node.name].reason)
         elif not operator.passive:
             decision = default
         elif source is not None:
             decision = _moved(operator, source, target, decisions)
         else:
             behind = [reader.name for output in node.outputs for reader in reading.get(output.name, ())]
-            only_chosen = behind and all(name in chosen for name in behind)
-            decision = Decision("int16", "moves what only int16 nodes read") if only_chosen else default
+            decision = _read_by(behind, chosen) or default
         decisions[node.name] = _supported(decision, operator, node, target)
     return decisions
+
+
+def _precision(bits: int) -> Precision:
+    return "int8" if bits == 8 else "int16"
+
+
+def _read_by(names: Sequence[str], chosen: Mapping[str, Choice]) -> Decision | None:
+    """For a mover at the start of the network: the width that is chosen for all who read it."""
+    found = {chosen[name].bits for name in names if name in chosen}
+    if len(found) != 1 or not all(name in chosen for name in names):
+        return None
+    (precision,) = map(_precision, found)
+    return Decision(precision, f"moves what only {precision} nodes read")
 
 
 def widen(placement: Placement, chosen: Mapping[str, str]) -> dict[str, Decision]:
@@ -195,46 +207,3 @@ def _supported(decision: Decision, operator: Operator, node: FloatNode, target: 
         if other in available:
             return Decision(other, f"the runtime has no {decision.precision} {node.op_type}", forced=True)
     raise UnsupportedError("has no precision at all.", subject=node.subject)
-
-
-def _matches(network: Network, patterns: Sequence[str]) -> dict[str, str]:
-    """The nodes that patterns choose, by name, each with its pattern."""
-    known: dict[str, list[FloatNode]] = {}
-    for node in network.nodes:
-        parts = (*node.body, node)
-        for name in dict.fromkeys(name for part in parts for name in (part.name, *part.sources)):
-            known.setdefault(name, []).append(node)
-    reading = readers(network)
-    found: dict[str, str] = {}
-    for pattern in patterns:
-        try:
-            expression = re.compile(pattern)
-        except re.error as error:
-            raise RecipeError(f"{pattern!r} is no regular expression: {error}.", subject="int16") from error
-        matching = [name for name in known if expression.search(name)]
-        if not matching:
-            close = difflib.get_close_matches(pattern, known, n=3, cutoff=0.3)
-            hint = f"Close names: {', '.join(map(repr, close))}." if close else ""
-            raise RecipeError(f"{pattern!r} matches no node.", subject="int16", hint=hint)
-        for name in matching:
-            found.update((worker, pattern) for worker in _workers(name, known[name], reading))
-    return found
-
-
-def _workers(name: str, nodes: Sequence[FloatNode], reading: Mapping[str, Sequence[FloatNode]]) -> set[str]:
-    """Of the nodes that go by a name: those that compute, and movers that bear it or only serve those.
-
-    A rewrite may leave a node of the user's as several, with movers between them that serve other nodes, too.
-    """
-    chosen = {node.name for node in nodes if node.name == name or not _passive(node)}
-    chosen = chosen or {node.name for node in nodes}
-    for node in reversed(nodes):
-        behind = [reader.name for output in node.outputs for reader in reading.get(output.name, ())]
-        if behind and chosen.issuperset(behind):
-            chosen.add(node.name)
-    return chosen
-
-
-def _passive(node: FloatNode) -> bool:
-    operator = operators().get(node.op_type)
-    return operator is not None and operator.passive

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from tinsmith.algorithms.groups import Border, Groups, group
 from tinsmith.algorithms.weights import Weights, least_error, weights_of
 from tinsmith.calibrate.constants import constant_stats
-from tinsmith.calibrate.exponents import PERCENTILE, choose_exponent, method_named
+from tinsmith.calibrate.exponents import PERCENTILE, Way, choose_exponent, method_named
 from tinsmith.calibrate.stats import ValueStats
 from tinsmith.errors import QuantizationError
 from tinsmith.ops import operators
@@ -32,6 +33,8 @@ from tinsmith.targets import Target
 HEADROOM = {8: 0, 16: 1}
 """Bits kept free above the exponent of least error, by width: at 16 bits one costs 6 of some 90 dB, and spares values
 beyond those that calibration happened to see from saturating, which costs far more."""
+
+NO_WAYS: Mapping[str, Way] = MappingProxyType({})
 
 _ROUNDS = 64
 
@@ -63,6 +66,7 @@ def choose_formats(
     target: Target,
     method: str = "mse",
     percentile: float = PERCENTILE,
+    ways: Mapping[str, Way] = NO_WAYS,
 ) -> Formats:
     """Formats for every quantized value, weight and constant of the network.
 
@@ -73,11 +77,13 @@ def choose_formats(
         target: The chip.
         method: How observations become an exponent: `mse`, `minmax`, `percentile`, `kl`.
         percentile: For `percentile`.
+        ways: Method and percentile by value name, where they differ. Values that share an exponent take the way of the
+            one that comes last here.
 
     Raises:
         QuantizationError: No exponents satisfy the chip's rules; names the node.
     """
-    chooser = _Choice(network, bits, stats, target, method, percentile)
+    chooser = _Choice(network, bits, stats, target, (method, percentile), ways)
     chooser.settle()
     for error in chooser.beyond.values():
         raise error
@@ -91,12 +97,13 @@ def beyond_int8(
     target: Target,
     method: str = "mse",
     percentile: float = PERCENTILE,
+    ways: Mapping[str, Way] = NO_WAYS,
 ) -> tuple[str, ...]:
     """Names of int8 nodes whose inputs are larger than their kernels take, and that int16 would compute.
 
     Args, raised errors: as for `choose_formats`, which refuses such nodes.
     """
-    chooser = _Choice(network, bits, stats, target, method, percentile)
+    chooser = _Choice(network, bits, stats, target, (method, percentile), ways)
     chooser.settle()
     return tuple(name for name in chooser.beyond if chooser.ports[name].largest_wide_exponent is None)
 
@@ -118,16 +125,16 @@ class _Choice:
         bits: Mapping[str, int],
         stats: Mapping[str, ValueStats],
         target: Target,
-        method: str,
-        percentile: float,
+        way: Way,
+        ways: Mapping[str, Way],
     ) -> None:
         self.network = network
         self.bits = bits
         self.stats = stats
         self.target = target
-        self.method = method
-        self.percentile = percentile
         self.groups: Groups = group(network, bits, target)
+        self.ways = dict.fromkeys(self.groups.bits, way)
+        self.ways.update({self.groups.of[name]: own for name, own in ways.items() if name in self.groups.of})
         self.ports = {node.name: operators()[node.op_type].ports(node, target) for node in network.nodes}
         self.exponents: dict[int, int] = {}
         self.uses: dict[tuple[str, int], Format] = {}
@@ -142,8 +149,9 @@ class _Choice:
     def _initial(self) -> None:
         for index, names in self.groups.measured.items():
             seen = [self.stats[name] for name in names if name in self.stats]
-            seen += [self._constant(c.const) for c in self.groups.constants[index] if c.const is not None]
-            self.exponents[index] = self._best(seen, self.groups.bits[index]) if seen else 0
+            constants = [c.const for c in self.groups.constants[index] if c.const is not None]
+            seen += [self._constant(values, self.ways[index]) for values in constants]
+            self.exponents[index] = self._best(seen, self.groups.bits[index], self.ways[index]) if seen else 0
         for node, limit in self._limits():
             index = self.groups.of[node.input(0).name]
             if 0 in self.borders.get(node.name, {}):
@@ -163,13 +171,14 @@ class _Choice:
                 weights = weights_of(node, ports, self.target, self.bits[node.name])
                 self.products[node.name] = _Linear(node, ports, weights)
 
-    def _best(self, seen: list[ValueStats], width: int) -> int:
-        chosen = choose_exponent(seen, width, self.method, percentile=self.percentile)
-        roomy = self.method == "mse" and any(v.largest > 0 for v in seen)
+    def _best(self, seen: list[ValueStats], width: int, way: Way) -> int:
+        method, percentile = way
+        chosen = choose_exponent(seen, width, method, percentile=percentile)
+        roomy = method == "mse" and any(v.largest > 0 for v in seen)
         return max(chosen + HEADROOM[width] * roomy, -FARTHEST_EXPONENT)
 
-    def _constant(self, values: NDArray[Any]) -> ValueStats:
-        histograms = method_named(self.method).histograms
+    def _constant(self, values: NDArray[Any], way: Way) -> ValueStats:
+        histograms = method_named(way[0]).histograms
         return constant_stats(values.astype(np.float32), self.target.rounding, histograms=histograms)
 
     def _constants(self, node: FloatNode, ports: Ports) -> None:
@@ -247,8 +256,9 @@ class _Choice:
         home = self.groups.of[value]
         if width > self.groups.bits[home]:
             return self.exponents[home]
-        chosen = self._best([self.stats[value]], width) if value in self.stats else self.exponents[home] + 8
-        return max(chosen, self.exponents[home])
+        if value not in self.stats:
+            return self.exponents[home] + 8
+        return max(self._best([self.stats[value]], width, self.ways[home]), self.exponents[home])
 
     def _border(self, border: Border) -> None:
         """No left shift where a value enters another group, except into more bits, where it cannot overflow."""

@@ -16,6 +16,9 @@ from tinsmith.errors import RecipeError
 PERCENTILE = 99.99
 """Default of the percentile method: one magnitude in ten thousand may saturate."""
 
+Way = tuple[str, float]
+"""How an exponent is chosen: the method, and the percentile for the method of that name."""
+
 
 def error_of(stats: ValueStats, exponent: int, bits: int) -> float:
     """Total squared error of a value at any exponent; sums over values that share one.

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinsmith.errors import DataError
 from tinsmith.program import Program
 from tinsmith.report.floats import FloatModel
-from tinsmith.report.labels import Labels, read_labels
+from tinsmith.report.labels import check_count, labels_for
 from tinsmith.report.tally import Evaluation, Tally
 from tinsmith.simulator.inputs import layouts_of
 from tinsmith.simulator.run import Simulator, dequantize, target_of
@@ -81,8 +80,8 @@ def evaluate(
     source = open_data(
         data, inputs_of(described), mean=mean, std=std, size=size, color=color, layout=layout, limit=samples
     )
-    known = None if labels is None else read_labels(labels, _images(data))
-    _check_count(known, source.length, samples)
+    known = None if labels is None else labels_for(labels, data)
+    check_count(known, source.length, samples)
     simulator = Simulator(described, chip, assume_no_saturation=assume_no_saturation)
     tally = Tally(described, known)
     with ThreadPoolExecutor() as pool:
@@ -110,21 +109,6 @@ def inputs_of(program: Program) -> list[InputSpec]:
         )
         for value in program.inputs
     ]
-
-
-def _images(data: Any) -> list[Path] | None:
-    """The pictures of a folder, in the order in which they are read."""
-    from tinsmith.calibrate.images import image_paths
-
-    folder = Path(data).expanduser() if isinstance(data, (str, Path)) else None
-    return image_paths(folder) if folder is not None and folder.is_dir() else None
-
-
-def _check_count(labels: Labels | None, count: int | None, limit: int | None) -> None:
-    if labels is None or count is None:
-        return
-    if len(labels) < count or (limit is None and len(labels) > count):
-        raise DataError(f"{len(labels)} labels were given for {count} samples.", subject="labels")
 
 
 def _batches(samples: Iterable[Sample]) -> Iterator[list[Sample]]:

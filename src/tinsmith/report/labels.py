@@ -49,6 +49,39 @@ def read_labels(labels: Any, images: Sequence[Path] | None = None) -> Labels:
     raise DataError(f"files ending in {suffix!r} hold no labels.", subject=str(path), hint="Give .npy, .npz or .csv.")
 
 
+def labels_for(labels: Any, data: Any) -> Labels:
+    """The class index of every sample of ``data``, which may be a folder of images.
+
+    Args:
+        labels: See `read_labels`.
+        data: What the samples are read from.
+
+    Raises:
+        DataError: As `read_labels`.
+    """
+    from tinsmith.calibrate.images import image_paths
+
+    folder = Path(data).expanduser() if isinstance(data, (str, Path)) else None
+    return read_labels(labels, image_paths(folder) if folder is not None and folder.is_dir() else None)
+
+
+def check_count(labels: Labels | None, count: int | None, limit: int | None) -> None:
+    """Refuse another number of labels than of samples.
+
+    Args:
+        labels: None where there are none.
+        count: Of samples; None where it is not known yet.
+        limit: How many samples are used at most; there may be more labels then.
+
+    Raises:
+        DataError: They differ.
+    """
+    if labels is None or count is None:
+        return
+    if len(labels) < count or (limit is None and len(labels) > count):
+        raise DataError(f"{len(labels)} labels were given for {count} samples.", subject="labels")
+
+
 def _load(path: Path) -> Any:
     try:
         return np.load(path, allow_pickle=False)

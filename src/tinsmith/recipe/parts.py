@@ -1,0 +1,106 @@
+"""The tables of a recipe."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from tinsmith.recipe.fields import Names, Numbers, Size, SomeNames, Strict
+
+Calibration = Literal["mse", "minmax", "percentile", "kl"]
+Algorithm = Literal[
+    "equalize", "classic_equalize", "absorb_bias", "split_layers", "split_channels", "round", "correct_bias", "search"
+]
+
+
+class Preprocessing(Strict):
+    """How pictures become samples: ``(x - mean) / std``, in pixel units 0…255.
+
+    Attributes:
+        mean: One number or one per channel.
+        std: Likewise.
+        size: What to scale to before the model's height and width are cut from the middle: the length of the shorter
+            side, or height and width. By default the model's input, whatever the proportions.
+        color: ``rgb``, ``bgr`` or ``gray``.
+        layout: The data's order of axes: ``NCHW``, ``NHWC``, ``NCW`` or ``NWC``. For images, the model's, where its
+            shape could be read both ways.
+    """
+
+    mean: Numbers = ()
+    std: Numbers = ()
+    size: Size | None = None
+    color: Literal["rgb", "bgr", "gray"] | None = None
+    layout: Literal["NCHW", "NHWC", "NCW", "NWC"] | None = None
+
+
+class Scope(Strict):
+    """Choices for some layers; what is None stays as it is elsewhere. Of scopes that disagree, the last one wins.
+
+    Attributes:
+        layers: Regular expressions; the layers whose name one matches, found as for `Recipe.int16`.
+        bits: 8 or 16.
+        calibration: How the exponents of what these layers compute are chosen. Where values share an exponent, the last
+            scope that says something about one of them decides for all.
+        percentile: Share of magnitudes kept, in percent, for ``percentile``.
+        tune: False: the weights and biases of these layers stay as they are, rounded to nearest.
+    """
+
+    layers: SomeNames
+    bits: Literal[8, 16] | None = None
+    calibration: Calibration | None = None
+    percentile: float | None = Field(default=None, gt=50.0, le=100.0)
+    tune: bool | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Scope:
+        if all(choice is None for choice in (self.bits, self.calibration, self.percentile, self.tune)):
+            raise ValueError("says nothing about its layers: give bits, calibration, percentile or tune")
+        if self.percentile is not None and self.calibration not in (None, "percentile"):
+            raise ValueError(f"percentile is given, and calibration is {self.calibration!r}, which has none")
+        return self
+
+
+class Equalization(Strict):
+    """Equalization as the tutorials of esp-ppq know it, for the algorithm ``classic_equalize``.
+
+    Attributes:
+        iterations: How often all pairs of layers are gone through.
+        value_threshold: Channels whose weights, on either side, are all smaller are left alone.
+        opt_level: 1: through Relu and its like only; 2: through Add and Sub as well.
+        including_bias: Whether biases count as a channel's range.
+        bias_multiplier: With what weight.
+        including_act: Whether activations count.
+        act_multiplier: With what weight.
+        interested_layers: Regular expressions: only these layers; all by default.
+    """
+
+    iterations: int = Field(default=10, gt=0)
+    value_threshold: float = Field(default=0.5, ge=0.0)
+    opt_level: Literal[1, 2] = 1
+    including_bias: bool = False
+    bias_multiplier: float = Field(default=0.5, ge=0.0)
+    including_act: bool = False
+    act_multiplier: float = Field(default=0.5, ge=0.0)
+    interested_layers: Names = ()
+
+    @model_validator(mode="after")
+    def _multipliers_multiply(self) -> Equalization:
+        for option, used in (("bias", self.including_bias), ("act", self.including_act)):
+            name = f"{option}_multiplier"
+            if not used and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{name} is given: set including_{option} = true, too")
+        return self
+
+
+class Split(Strict):
+    """Layers that are computed as several, so that each part has weights of one size; costs time on the chip.
+
+    Attributes:
+        layers: Regular expressions.
+        method: ``balance`` and ``random`` split a layer's weights into two layers whose results are added, half of each
+            weight in either or shares at random; ``channels`` splits channels with large weights into several.
+    """
+
+    layers: SomeNames
+    method: Literal["balance", "random", "channels"] = "balance"
