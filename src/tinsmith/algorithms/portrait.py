@@ -25,6 +25,7 @@ class Portrait:
     Attributes:
         largest: Largest magnitude of each element over the samples, in the value's shape.
         highest: Largest element likewise (not its magnitude).
+        lowest: Smallest element likewise.
         power: Mean square of each element.
         places: Flat indices of the elements that were kept.
         kept: Their values in each sample, (samples, places).
@@ -33,6 +34,7 @@ class Portrait:
 
     largest: NDArray[np.float32]
     highest: NDArray[np.float32]
+    lowest: NDArray[np.float32]
     power: NDArray[np.float32]
     places: NDArray[np.int64]
     kept: NDArray[np.float32]
@@ -64,6 +66,7 @@ class _Maker:
         self.first = array.copy()
         self.largest = np.abs(array)
         self.highest = array.copy()
+        self.lowest = array.copy()
         self.squares = np.square(array)
         self.count = 1
         # An odd stride walks through all channels and positions of the usual shapes.
@@ -74,13 +77,15 @@ class _Maker:
     def see(self, array: Array) -> None:
         np.maximum(self.largest, np.abs(array), out=self.largest)
         np.maximum(self.highest, array, out=self.highest)
+        np.minimum(self.lowest, array, out=self.lowest)
         self.squares += np.square(array)
         self.count += 1
         self.kept.append(array.reshape(-1)[self.places])
 
     def finish(self) -> Portrait:
         power = np.divide(self.squares, self.count, dtype=np.float32)
-        return Portrait(self.largest, self.highest, power, self.places, np.stack(self.kept), self.first)
+        kept = np.stack(self.kept)
+        return Portrait(self.largest, self.highest, self.lowest, power, self.places, kept, self.first)
 
 
 def float_values(network_values: Mapping[str, object], model: ir.Model) -> list[str]:

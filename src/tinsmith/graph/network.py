@@ -61,10 +61,14 @@ def with_constants(model: ir.Model, before: Network, after: Network) -> ir.Model
     Args:
         model: The canonical model; not modified.
         before: Its network.
-        after: The same nodes, some with other constants.
+        after: The same nodes, some with other constants, or with one more behind their inputs (a bias).
     """
     changed = {
-        new.name: {i: new.input(i) for i in range(len(old.inputs)) if old.has(i) and old.input(i) is not new.input(i)}
+        new.name: {
+            index: new.input(index)
+            for index in range(len(new.inputs))
+            if new.has(index) and not (old.has(index) and old.input(index) is new.input(index))
+        }
         for old, new in zip(before.nodes, after.nodes, strict=True)
         if old is not new
     }
@@ -73,6 +77,7 @@ def with_constants(model: ir.Model, before: Network, after: Network) -> ir.Model
     for node in clone.graph:
         for index, operand in changed.get(node.name or "", {}).items():
             if operand.const is not None:
+                node.resize_inputs(max(index + 1, len(node.inputs)))
                 node.replace_input_with(index, add_constant(clone.graph, operand.const, operand.name))
     forget_names(clone.graph)
     return clone
