@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
     from tinsmith.recipe import Recipe
+    from tinsmith.report.choices import Choices
+    from tinsmith.report.dispatch import LayerChoice
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,8 @@ class Quantized:
         formats: The chosen integer formats.
         program: What the file holds and the simulator runs.
         target: The chip.
-        recipe: Every choice that led here.
+        recipe: Every choice of the user that led here.
+        choices: What was decided beyond these.
         sample: The first calibration sample, `{input name: float array}`, ONNX layout.
         notes: What a user should know: precision changed, accumulators near their limit.
     """
@@ -57,6 +60,7 @@ class Quantized:
     program: Program
     target: Target
     recipe: Recipe
+    choices: Choices
     sample: Mapping[str, Array] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -87,6 +91,12 @@ class Quantized:
                 )
             inputs = {names[0]: inputs}
         return simulate(self.program, inputs, self.target, save_all, compiled)
+
+    def table(self) -> tuple[LayerChoice, ...]:
+        """What each layer became: precision and why, exponents of its weights and of its result."""
+        from tinsmith.report.dispatch import dispatch_table
+
+        return dispatch_table(self.network, self.placement, self.formats, self.target)
 
     def with_test_values(self) -> Quantized:
         """The same with the first calibration sample and its exact outputs embedded in the program."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
@@ -61,6 +62,11 @@ class Calibrated:
     labels: Labels | None = None
     notes: tuple[str, ...] = ()
     real: bool = True
+
+    @property
+    def labels_digest(self) -> str:
+        """SHA-256 (hex) of the labels; empty where there are none."""
+        return "" if self.labels is None else hashlib.sha256(self.labels.astype("<i8").tobytes()).hexdigest()
 
 
 def on_data(

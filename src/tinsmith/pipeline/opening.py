@@ -1,0 +1,71 @@
+"""From a model to a network whose nodes have a place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tinsmith.errors import UnsupportedError
+from tinsmith.recipe import Recipe
+from tinsmith.targets import Target
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+    from tinsmith.ops.floatnode import Network
+    from tinsmith.placement import Decision
+
+Progress = Callable[[str, int, int | None], None]
+"""Called with the stage's name, how far it is, and how far it goes (None: unknown)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Opened:
+    """A model in canonical form, and which precision its nodes start in."""
+
+    model: ir.Model
+    network: Network
+    placement: Mapping[str, Decision]
+    notes: tuple[str, ...]
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """Width of each node by name."""
+        return {name: decision.bits for name, decision in self.placement.items()}
+
+
+def open_model(model: Any, recipe: Recipe, target: Target, tell: Progress) -> Opened:
+    """Read, bring into canonical form, place."""
+    from tinsmith import importers
+    from tinsmith.graph.canonical import canonicalize
+    from tinsmith.graph.functions import small_tables, without_functions
+    from tinsmith.graph.head import head_notes, way_out
+    from tinsmith.graph.network import network
+
+    tell("read the model", 0, None)
+    source = importers.load(model)
+    with way_out(source, bool(recipe.outputs)):
+        canonical = canonicalize(source, input_shapes=recipe.input_shapes or None, outputs=recipe.outputs or None)
+        net = network(canonical)
+        placement = _placed(net, recipe, target)
+    small = small_tables(net, {name: decision.bits for name, decision in placement.items()}, target)
+    if small:
+        net = without_functions(net, small)
+        placement = _placed(net, recipe, target)
+    return Opened(canonical, net, placement, () if recipe.outputs else head_notes(source))
+
+
+def _placed(net: Network, recipe: Recipe, target: Target) -> dict[str, Decision]:
+    """The placement; where it fails and the file fixes a larger batch, that is the first thing to try."""
+    from tinsmith.placement import place
+
+    try:
+        return place(net, target, bits=recipe.bits, int16=recipe.int16, scopes=recipe.scopes)
+    except UnsupportedError as error:
+        batches = [operand for operand in net.inputs if len(operand.shape) > 2 and operand.shape[0] > 1]
+        if not batches or error.hint:
+            raise
+        shapes = " ".join(f"--input-shape {one.name}={','.join(map(str, (1, *one.shape[1:])))}" for one in batches)
+        hint = f"If the model's first dimension, {batches[0].shape[0]}, is a batch: {shapes}."
+        raise UnsupportedError(error.reason, subject=error.subject, hint=hint) from error

@@ -1,0 +1,63 @@
+"""The only place that knows the order of the stages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinsmith.pipeline.choosing import CHECKED_SAMPLES, calibrate, choose, tune_weights
+from tinsmith.pipeline.opening import Progress, open_model
+from tinsmith.pipeline.refusing import refuse_idle, refuse_illegal, refuse_unconnected
+from tinsmith.quantized import Quantized
+from tinsmith.recipe import Recipe
+from tinsmith.targets import Target, caveat
+
+
+def run(
+    model: Any, data: Any, recipe: Recipe, target: Target, progress: Progress | None = None, labels: Any = None
+) -> Quantized:
+    """Run all stages with the choices of ``recipe``."""
+    from tinsmith.lower import lower
+    from tinsmith.lower.stamp import stamped
+    from tinsmith.placement import forced
+    from tinsmith.report.choices import Choices
+    from tinsmith.simulator.headroom import headroom
+
+    tell: Progress = progress if progress is not None else lambda stage, done, total: None
+    refuse_idle(recipe, data, labels)
+    refuse_unconnected(recipe)
+    opened = open_model(model, recipe, target, tell)
+    seen = calibrate(opened, data, recipe, target, tell, labels)
+    tell("choose formats", 0, None)
+    state = choose(opened, seen.stats, recipe, target)
+    state, gained = tune_weights(opened.model, state, seen, recipe, target, tell)
+    tell("lower", 0, None)
+    lowered = lower(state.network, state.formats, state.widths, target)
+    choices = Choices.made(recipe.effort, state.placement, state.won, state.noise)
+    program = stamped(lowered, recipe, target, seen.stats.digest, choices, seen.labels_digest)
+    refuse_illegal(program, target)
+    tell("check accumulators", 0, None)
+    notes = (
+        *_version_notes(target),
+        *forced(state.placement),
+        *opened.notes,
+        *seen.notes,
+        *gained,
+        *headroom(program, target, seen.samples[:CHECKED_SAMPLES]),
+    )
+    return Quantized(
+        opened.model,
+        state.network,
+        state.placement,
+        state.formats,
+        program,
+        target,
+        recipe,
+        choices,
+        seen.samples[0],
+        notes,
+    )
+
+
+def _version_notes(target: Target) -> tuple[str, ...]:
+    note = caveat(target)
+    return () if note is None else (note,)

@@ -1,0 +1,127 @@
+"""`quantize`: from a user's arguments to a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tinsmith.pipeline.opening import Progress
+from tinsmith.pipeline.order import run
+from tinsmith.quantized import Quantized
+from tinsmith.recipe import Equalization, Recipe, Scope, Split
+from tinsmith.targets import Target, find
+
+
+def quantize(
+    model: Any,
+    data: Any = None,
+    target: str | Target | None = None,
+    *,
+    esp_dl: str | None = None,
+    bits: int | None = None,
+    int16: Sequence[str] | None = None,
+    calibration: str | None = None,
+    effort: str | None = None,
+    percentile: float | None = None,
+    max_drop: float | None = None,
+    int16_budget: float | str | None = None,
+    algorithms: Sequence[str] | None = None,
+    equalization: Equalization | Mapping[str, Any] | None = None,
+    scopes: Sequence[Scope | Mapping[str, Any]] | None = None,
+    splits: Sequence[Split | Mapping[str, Any]] | None = None,
+    labels: Any = None,
+    input_shapes: Mapping[str, Sequence[int]] | None = None,
+    outputs: Sequence[str] | str | None = None,
+    samples: int | None = None,
+    mean: Sequence[float] | float | None = None,
+    std: Sequence[float] | float | None = None,
+    size: int | Sequence[int] | None = None,
+    color: str | None = None,
+    layout: str | None = None,
+    recipe: Recipe | str | Path | None = None,
+    progress: Progress | None = None,
+) -> Quantized:
+    """Quantize a trained float model for a chip.
+
+    Args:
+        model: A path to an ONNX file, an `onnx.ModelProto` or an onnx-ir model. Never modified.
+        data: Calibration data: `.npy`, `.npz` or a folder of images by path, arrays, or any iterable of samples or
+            batches; see `tinsmith.calibrate`. None for a model that is quantized already (QuantizeLinear,
+            DequantizeLinear, QLinearConv…): the formats follow the ranges it brings. With data, its values count as
+            saturated at those ranges, and the data decide within them.
+        target: The chip; `esp32s3` where neither this nor the recipe says so.
+        esp_dl: The version of ESP-DL in the firmware, such as `3.3.9`, which is the default.
+        bits: 8 (default) or 16.
+        int16: Regular expressions of layer names that run in int16.
+        calibration: `mse` (default), `minmax`, `percentile` or `kl`.
+        effort: `default`; `fast`: exponents only, weights and biases stay as they are; `best`: takes up to ten times as
+            long.
+        percentile: For `calibration="percentile"`: the share of magnitudes kept, in percent.
+        max_drop: Run layers in int16 until no more than so many points are lost: of accuracy with `labels`, else of
+            agreement with the float model.
+        int16_budget: Run layers in int16 that do at most this share of all multiply-accumulates: 0.1 or `10%`.
+        algorithms: What may change weights and biases, by name; by default what the effort says.
+        equalization: Options of `classic_equalize`: see `tinsmith.recipe.Equalization`.
+        scopes: Choices for some layers: see `tinsmith.recipe.Scope`.
+        splits: Layers to split: see `tinsmith.recipe.Split`.
+        labels: Class indices of the calibration samples, for `max_drop`: see `tinsmith.report.labels.read_labels`.
+        input_shapes: Shapes of inputs with open dimensions.
+        outputs: Cut the model at these values; `auto` before the heads of detectors (`tinsmith.graph.head`).
+        samples: Use at most so many samples.
+        mean: For folders of images, as the next four: see `tinsmith.recipe.Preprocessing`.
+        std: Likewise.
+        size: Likewise.
+        color: Likewise.
+        layout: Likewise.
+        recipe: A `Recipe` or the path of a TOML file; the other arguments override it.
+        progress: Called while stages run.
+
+    Returns:
+        The quantized model: `.save(folder)`, `.simulate(x)`, `.program`.
+
+    Raises:
+        ModelError: The model cannot be read or cannot run on the chip.
+        DataError: The data are unusable; the message names the sample.
+        QuantizationError: No formats satisfy the chip's rules.
+        RecipeError: An option is unknown or contradictory.
+    """
+    base = recipe if isinstance(recipe, Recipe) else Recipe() if recipe is None else Recipe.read(recipe)
+    pictures = base.preprocessing.model_dump()
+    given = {"mean": _numbers(mean), "std": _numbers(std), "size": _extents(size), "color": color, "layout": layout}
+    pictures.update({key: value for key, value in given.items() if value is not None})
+    chosen = base.changed(
+        target=target.name if isinstance(target, Target) else target,
+        esp_dl=str(target.esp_dl) if esp_dl is None and isinstance(target, Target) else esp_dl,
+        bits=bits,
+        int16=_several(int16),
+        calibration=calibration,
+        effort=effort,
+        percentile=percentile,
+        max_drop=max_drop,
+        int16_budget=int16_budget,
+        algorithms=_several(algorithms),
+        equalization=equalization,
+        scopes=None if scopes is None else tuple(scopes),
+        splits=None if splits is None else tuple(splits),
+        input_shapes=None if input_shapes is None else {k: tuple(v) for k, v in input_shapes.items()},
+        outputs=_several(outputs),
+        samples=samples,
+        preprocessing=pictures,
+    )
+    chip = find(target if isinstance(target, Target) else chosen.target, chosen.esp_dl)
+    return run(model, data, chosen, chip, progress, labels)
+
+
+def _several(value: Sequence[str] | str | None) -> tuple[str, ...] | None:
+    return value if value is None else (value,) if isinstance(value, str) else tuple(value)
+
+
+def _extents(value: int | Sequence[int] | None) -> int | tuple[int, ...] | None:
+    return value if value is None or isinstance(value, int) else tuple(value)
+
+
+def _numbers(value: Sequence[float] | float | None) -> tuple[float, ...] | None:
+    if value is None:
+        return None
+    return (float(value),) if isinstance(value, (int, float)) else tuple(float(v) for v in value)
