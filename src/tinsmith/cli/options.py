@@ -58,6 +58,18 @@ def names(text: str) -> tuple[str, ...]:
     return found
 
 
+def share(text: str) -> float:
+    """``10%`` or ``0.1`` → 0.1."""
+    number = text.strip().removesuffix("%")
+    try:
+        found = float(number) / (100 if number != text.strip() else 1)
+    except ValueError:
+        found = 0.0
+    if not 0 < found <= 1:
+        raise click.BadParameter(f"{text!r} is no share; write 10% or 0.1.")
+    return found
+
+
 def by_name(shapes: tuple[tuple[str, tuple[int, ...]], ...]) -> dict[str, tuple[int, ...]]:
     """Shapes by the name of their input, each given once."""
     found: dict[str, tuple[int, ...]] = {}

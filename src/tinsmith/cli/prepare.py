@@ -14,7 +14,9 @@ from tinsmith.cli.options import (
     data_path,
     esp_dl_option,
     existing_file,
+    names,
     opening_options,
+    share,
     width_options,
     written_folder,
 )
@@ -40,16 +42,36 @@ if TYPE_CHECKING:
     help="How the range of activations is chosen.  [default: mse]",
 )
 @click.option(
-    "--effort",
-    type=click.Choice(["fast", "default"]),
-    help="fast: exponents only; default: channels are equalized and weights rounded for the data, too.",
+    "--percentile", type=float, metavar="P", help="Share of magnitudes that --calibration percentile keeps.  [99.99]"
 )
-@click.option("--recipe", type=existing_file, help="Choices from a TOML file; options override it.")
+@click.option(
+    "--effort",
+    type=click.Choice(["fast", "default", "best"]),
+    help="fast: exponents only; default: channels are equalized and weights rounded for the data, too; best: up to ten "
+    "times as long.",
+)
+@click.option(
+    "--algorithms", type=names, metavar="A,B", help="What may change weights, in place of what --effort says."
+)
+@click.option(
+    "--max-drop",
+    type=float,
+    metavar="POINTS",
+    help="Layers go to int16 until no more points are lost: of accuracy with --labels, else of agreement with float.",
+)
+@click.option(
+    "--int16-budget", type=share, metavar="SHARE", help="Layers go to int16 up to this share of the work: 10% or 0.1."
+)
+@click.option(
+    "--labels", metavar="PATH", help="Classes of the calibration data, for --max-drop: .npy, .npz[:KEY] or .csv."
+)
+@click.option("--recipe", type=existing_file, help="Choices from a TOML or .espdl file; options override it.")
 @opening_options
 @data_options
 @click.option("--export-test-values", is_flag=True, help="Put a calibration sample and its exact outputs in the file.")
 @click.option("--name", default="model", show_default=True, help="Name of the files, without suffix.")
 @click.option("-o", "--output", "folder", type=written_folder, required=True, metavar="DIR", help="Where the files go.")
+@click.option("--table", is_flag=True, help="Print what each layer became: precision and why, exponents.")
 @click.option("--print-recipe", is_flag=True, help="Print every choice as TOML, ready for --recipe.")
 @common_options
 def quantize_command(
@@ -61,6 +83,7 @@ def quantize_command(
     int16: tuple[str, ...],
     input_shapes: tuple[tuple[str, tuple[int, ...]], ...],
     export_test_values: bool,
+    table: bool,
     print_recipe: bool,
     **choices: Any,
 ) -> None:
@@ -74,7 +97,7 @@ def quantize_command(
 
     from tinsmith.cli.progress import stages
     from tinsmith.pipeline import quantize
-    from tinsmith.report.terminal import quantized_lines
+    from tinsmith.report.terminal import console, dispatch_grid, quantized_lines
 
     shapes = by_name(input_shapes)
     started = time.perf_counter()
@@ -98,6 +121,8 @@ def quantize_command(
         *(f"note: {note}" for note in quantized.notes),
     ):
         click.echo(line, err=print_recipe)
+    if table:
+        console(stderr=print_recipe).print(dispatch_grid(quantized.table()))
     if print_recipe:
         click.echo(quantized.recipe.toml(), nl=False)
 
@@ -111,5 +136,7 @@ def _described(recipe: Recipe, path: Path | None) -> str:
 
 def _text(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{key}={_text(inner)}" for key, inner in value.items())
+        return ", ".join(f"{key}={_text(inner)}" for key, inner in value.items() if inner is not None)
+    if isinstance(value, tuple) and value and isinstance(value[0], dict):
+        return " / ".join(map(_text, value))
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -34,13 +34,19 @@ def inspect(program: Program) -> str:
     producer = f"{program.producer_name} {program.producer_version}".strip()
     facts = {"producer": producer, **program.metadata}
     facts["opset"] = ", ".join(f"{domain or 'ai.onnx'} {version}" for domain, version in program.opset.items())
-    lines += [f"  {key}: {value}" for key, value in facts.items() if value]
+    lines += [f"  {key}:{_told(value)}" for key, value in facts.items() if value]
     for title, values in (("inputs", program.inputs), ("outputs", program.outputs)):
         lines += ["", title, *_columns([[f"  {value.name}", *_result(value)] for value in values])]
     rows = [["  #", "operator", "node", "output", "shape", "type", "exponent", "constants"]]
     rows += [[f"  {index}", *_row(program, node)] for index, node in enumerate(program.nodes)]
     lines += ["", "nodes", *_columns(rows), "", *_totals(program)]
     return "\n".join(lines) + "\n"
+
+
+def _told(value: str) -> str:
+    """A value of the metadata; one of several lines stands below its key."""
+    lines = value.splitlines()
+    return f" {value}" if len(lines) < 2 else "".join(f"\n    {line}" if line else "" for line in lines)
 
 
 def _row(program: Program, node: Node) -> list[str]:

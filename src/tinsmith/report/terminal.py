@@ -19,6 +19,7 @@ from rich.table import Table
 from tinsmith.ops import operators
 from tinsmith.placement import Placement
 from tinsmith.program import Program
+from tinsmith.report.dispatch import LayerChoice, exponents_text
 from tinsmith.report.tally import Evaluation
 from tinsmith.targets import TARGETS, Saturation, Target
 
@@ -60,6 +61,18 @@ def quantized_lines(
         *(("wrote", f"{path}  {path.stat().st_size:,} bytes") for path in files),
     ]
     return [f"{name:<9}  {fact}" for name, fact in facts]
+
+
+def dispatch_grid(layers: Sequence[LayerChoice]) -> Table:
+    """What each layer became."""
+    table = plain_table("layer", "operator", "precision", "weights", "output", "why", left=3)
+    table.columns[-1].justify = "left"
+    for layer in layers:
+        why = f"within {layer.fused!r}" if layer.fused else layer.reason
+        output = "" if layer.output is None else str(layer.output)
+        weights = exponents_text(layer.weights)
+        table.add_row(layer.layer, layer.operator, layer.precision, weights, output, why)
+    return table
 
 
 def evaluation_tables(found: Evaluation) -> list[Table]:
