@@ -73,9 +73,9 @@ format: $(TESTED)  ## reformat and fix what can be fixed by itself
 bench: $(TESTED)  ## speed beside ONNX Runtime and esp-ppq: make bench MODELS=… PEER=…
 	$(BIN)/python benchmarks/bench.py $(if $(MODELS),--models $(MODELS)) $(if $(PEER),--peer-python $(PEER)) $(ARGS)
 
-accuracy: $(TESTED)  ## float and on-chip accuracy of five networks: make accuracy DATA=…
+accuracy: $(TESTED)  ## accuracy on the chip, beside esp-ppq's, and its page in docs/: make accuracy DATA=… PEER=…
 	@test -n "$(DATA)" || { echo "Name the folder of the networks and their data: make accuracy DATA=folder (see benchmarks/README.md)."; exit 1; }
-	$(BIN)/python benchmarks/accuracy.py --data $(DATA) $(ARGS)
+	$(BIN)/python benchmarks/accuracy.py --data $(DATA) $(if $(PEER),--peer-python $(PEER)) --results $(OUTPUT)/accuracy --page docs/accuracy.md $(ARGS)
 
 docs: $(VENV)/.with-docs  ## the manual, in docs/_build/html
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html

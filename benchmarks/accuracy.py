@@ -1,76 +1,126 @@
-"""What quantization costs in accuracy: float and on-chip top-1, agreement, net flips and SNR; see README.md."""
+"""What quantization costs in accuracy on the chip, beside the float network and esp-ppq; see README.md.
+
+Every outcome is kept below --results as soon as it is known: the command goes on where it was stopped.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
-import time
+from functools import partial
 from pathlib import Path
 
+from rich import table as drawing
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import track
-from rich.table import Table
 
-import tinsmith
-from networks import CASES, Case, found
+import accuracy_plan as plan
+import accuracy_tables as tables
+import outcomes
+from accuracy_page import page
+from accuracy_runs import Bench
+from networks import CASES, Case, drawn
 
-NETWORKS = ("signdigits", "resnet8", "kws", "vww", "mobilenetv2")
-TARGETS = ("esp32s3", "esp32p4")
-COLUMNS = ("network", "samples", "chip", "width", "float", "on chip", "agreement", "net flips", "SNR", "seconds")
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def _options() -> argparse.Namespace:
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--data", type=Path, required=True, help="folder of data, with the models in models/")
-    options.add_argument("--networks", default=",".join(NETWORKS), help=f"of {', '.join(CASES)}")
-    options.add_argument("--targets", default=",".join(TARGETS))
-    options.add_argument("--bits", default="8,16")
-    options.add_argument("--calibration", default="mse", help="mse, minmax, percentile or kl")
-    options.add_argument("--samples", type=int, help="at most so many held samples")
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--data", type=Path, help="folder of data, with the models in models/; without: no new runs")
+    options.add_argument("--results", type=Path, default=ROOT / "output/accuracy", help="folder of kept outcomes")
+    options.add_argument("--peer-python", help="an interpreter with esp-ppq")
+    options.add_argument("--networks", type=_list, default=plan.NETWORKS, help=f"of {', '.join(plan.NETWORKS)}")
+    options.add_argument("--targets", type=_list, default=plan.TARGETS)
+    options.add_argument("--groups", type=_list, default=plan.GROUPS, help=f"of {', '.join(plan.GROUPS)}")
+    options.add_argument("--rows", type=_list, help="only these rows of the groups, such as default,fast,tqt")
+    options.add_argument("--samples", type=int, help="at most so many held samples; such runs are not on the page")
+    options.add_argument("--again", action="store_true", help="measure anew what is kept")
+    options.add_argument("--page", type=Path, help="write the manual's page there")
     return options.parse_args()
 
 
-def row(case: Case, target: str, bits: int, calibration: str) -> tuple[str, ...]:
-    """One line of the table: the case quantized with its 64 calibration samples, run on all its held ones."""
-    start = time.perf_counter()
-    quantized = tinsmith.quantize(case.model, case.calibration, target, bits=bits, calibration=calibration)
-    result = tinsmith.evaluate(quantized.program, case.samples, case.labels, case.model)
-    took = time.perf_counter() - start
-    assert result.top1 is not None, "labels were given"
-    assert result.float_top1 is not None, "the float model was given"
-    assert result.agreement is not None, "the float model was given"
-    (fidelity,) = result.outputs.values()
-    return (
-        case.name,
-        f"{result.samples}",
-        target,
-        f"int{bits}",
-        f"{result.float_top1:.2%}",
-        f"{result.top1:.2%}",
-        f"{result.agreement:.2%}",
-        f"{result.net_flips:+d}",
-        f"{fidelity.snr_db:.1f} dB",
-        f"{took:.1f}",
-    )
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
+
+
+class Data:
+    """Cases read when a run needs them, the last one kept; those that are absent."""
+
+    def __init__(self, root: Path, most: int | None) -> None:
+        self.absent: dict[str, str] = {}
+        self._root = root
+        self._most = most
+        self._last: tuple[object, Case] | None = None
+
+    def case(self, run: outcomes.Run) -> Case:
+        """The case of a run.
+
+        Raises:
+            FileNotFoundError: The model or its data are absent.
+        """
+        key = (run.network, run.draw)
+        if self._last is None or self._last[0] != key:
+            self._last = None
+            new = self._read(run)
+            if not new.model.is_file():
+                raise FileNotFoundError(2, "no such file", str(new.model))
+            self._last = (key, new)
+        return self._last[1]
+
+    def _read(self, run: outcomes.Run) -> Case:
+        if run.draw is None:
+            return CASES[run.network](self._root, self._most)
+        return drawn(run.network, self._root, run.draw)
+
+
+def measure(chosen: argparse.Namespace, console: Console) -> list[outcomes.Outcome]:
+    """The outcomes of all runs that were asked for."""
+    runs = list(plan.planned(chosen.groups, chosen.networks, chosen.targets, chosen.samples))
+    runs = [run for run in runs if chosen.rows is None or run.row in chosen.rows]
+    runs = [run for run in runs if chosen.peer_python is not None or run.tool != outcomes.PEER]
+    bench, data = Bench(chosen.results, chosen.peer_python, chosen.again), Data(chosen.data, chosen.samples)
+    found = []
+    for run in track(runs, "measuring", console=console):
+        if run.network in data.absent:
+            continue
+        try:
+            outcome = bench.measure(run, partial(data.case, run))
+        except FileNotFoundError as error:
+            data.absent[run.network] = f"{run.network}: skipped, {error.filename} is absent"
+            continue
+        found.append(outcome)
+        told = outcome.failed or f"{outcome.accuracy:.2f} % of {outcome.float_accuracy:.2f} %, {outcome.snr_db:.2f} dB"
+        console.print(escape(f"{run.network} {run.target} {run.tool} {run.row}: {told}"))
+    for line in data.absent.values():
+        console.print(escape(line))
+    return found
+
+
+def show(table: tables.Table, console: Console) -> None:
+    """A table on the terminal."""
+    if not table.rows:
+        return
+    drawn_table = drawing.Table(*map(escape, table.columns), title=escape(table.title), title_justify="left")
+    for row in table.rows:
+        drawn_table.add_row(*map(escape, row))
+    console.print(drawn_table)
+    for note in table.notes:
+        console.print(escape(note))
 
 
 def main() -> None:
     chosen = _options()
-    table = Table(*COLUMNS)
-    skipped = []
-    jobs = [(target, int(bits)) for bits in chosen.bits.split(",") for target in chosen.targets.split(",")]
-    for case in found(chosen.networks.split(","), chosen.data, chosen.samples):
-        if isinstance(case, str):
-            skipped.append(case)
-            continue
-        for target, bits in track(jobs, case.name, console=Console(file=sys.stderr), transient=True):
-            table.add_row(*row(case, target, bits, chosen.calibration))
+    errors = Console(file=sys.stderr, highlight=False)
+    found = outcomes.all_kept(chosen.results) if chosen.data is None else measure(chosen, errors)
     console = Console(highlight=False)
-    console = console if console.is_terminal else Console(highlight=False, width=140)
-    if table.row_count:
-        console.print(table)
-    for line in skipped:
-        console.print(line)
+    console = console if console.is_terminal else Console(highlight=False, width=180)
+    places = tables.by_place(found)
+    for table in (tables.summary(places), *tables.details(places), tables.ablation(places), tables.draws(places)):
+        show(table, console)
+    if chosen.page is not None:
+        chosen.page.write_text(page(outcomes.all_kept(chosen.results)), "utf-8")
+        console.print(f"{chosen.page} is written from everything in {chosen.results}.")
 
 
 if __name__ == "__main__":

@@ -52,10 +52,10 @@ class Load(Protocol):
 def signdigits(root: Path, most: int | None = None) -> Case:
     """Sign-language digits, 96×96 gray, ReLU6; calibrated on training images."""
     data = np.load(root / "signdigits96.npz")
-    x = (data["X"].astype(np.float32) / 255).reshape(-1, 1, 96, 96)
     held = slice(1600, None if most is None else 1600 + most)
     model = root / "models/lightgesturenet_signdigits.onnx"
-    return Case("signdigits", model, x[:CALIBRATION], x[held], data["y"][held].astype(int))
+    calibration = _digits(data["X"][:CALIBRATION])
+    return Case("signdigits", model, calibration, _digits(data["X"][held]), data["y"][held].astype(int))
 
 
 def resnet8(root: Path, most: int | None = None) -> Case:
@@ -121,6 +121,28 @@ CASES: dict[str, Load] = {
 }
 
 
+TAKEN = {"signdigits": 0, "resnet8": 192, "mobilenetv2": 128}
+"""Networks with several draws of calibration samples, and how many held samples are taken away for them."""
+
+
+def drawn(name: str, root: Path, draw: int) -> Case:
+    """The network with other calibration samples, 64 of a pool, drawn without replacement.
+
+    The pool of `signdigits` are its training images. The other networks' splits have 64 calibration samples and no
+    more: their last `TAKEN` held samples join the pool and are not evaluated on, whatever the draw.
+
+    Args:
+        name: A key of `TAKEN`.
+        root: The folder of the data.
+        draw: Which draw: the seed of the random numbers.
+    """
+    case, taken = CASES[name](root), TAKEN[name]
+    kept = len(case.samples) - taken
+    pool = np.concatenate([case.samples[kept:], case.calibration]) if taken else _training_digits(root)
+    chosen = np.sort(np.random.default_rng(draw).choice(len(pool), CALIBRATION, replace=False))
+    return replace(case, calibration=pool[chosen], samples=case.samples[:kept], labels=case.labels[:kept])
+
+
 def found(
     names: Sequence[str], root: Path, most: int | None = None, models: Path | None = None
 ) -> Iterator[Case | str]:
@@ -140,6 +162,14 @@ def found(
             continue
         case = case if models is None else replace(case, model=models / case.model.name)
         yield case if case.model.is_file() else f"{name}: skipped, {case.model} is absent"
+
+
+def _digits(x: Array) -> Array:
+    return (x.astype(np.float32) / 255).reshape(-1, 1, 96, 96)
+
+
+def _training_digits(root: Path) -> Array:
+    return _digits(np.load(root / "signdigits96.npz")["X"][:1400])
 
 
 def _last_calibrate(name: str, model: Path, x: Array, y: Array, most: int | None) -> Case:

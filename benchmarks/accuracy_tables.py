@@ -1,0 +1,203 @@
+"""Outcomes of the accuracy comparison as tables of text, for the terminal and for the manual."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import inf, isnan
+
+import accuracy_plan as plan
+from outcomes import OURS, PEER, Outcome
+
+Places = Mapping[tuple[str, str], Sequence[Outcome]]
+"""Outcomes by network and chip, in the order of the plan."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells of text.
+
+    Attributes:
+        title: What it shows.
+        columns: Their headings; the first is left-aligned.
+        rows: As many cells each.
+        notes: Lines below it.
+    """
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    notes: Sequence[str] = ()
+
+
+def by_place(outcomes: Iterable[Outcome]) -> dict[tuple[str, str], list[Outcome]]:
+    """Outcomes of full runs by network and chip, both in the order of the plan, ours first, those like it together."""
+    rows = [*plan.EFFORTS, *plan.INT16, *plan.ablation(), *plan.UNTRAINED, *plan.MIXED, *plan.TRAINED]
+    order = [(OURS, row) for row in rows] + [(PEER, row) for row in rows]
+    known = [one for one in outcomes if one.run.most is None and (one.run.tool, one.run.row) in order]
+    known.sort(key=lambda one: (order.index((one.run.tool, one.run.row)), one.run.draw or 0))
+    return {
+        (network, target): found
+        for network in plan.NETWORKS
+        for target in plan.TARGETS
+        if (found := [one for one in known if (one.run.network, one.run.target) == (network, target)])
+    }
+
+
+def summary(places: Places) -> Table:
+    """One line per network and chip: ours beside the best of the peer's recipes without and with training."""
+    rows, notes = [], []
+    for (network, target), outcomes in places.items():
+        ours = _named(outcomes, OURS, "default")
+        rivals = [one for one in _rows(outcomes, PEER) if not one.failed]
+        untrained = _best([one for one in rivals if one.run.row in plan.UNTRAINED])
+        trained = _best([one for one in rivals if one.run.row in plan.TRAINED])
+        if ours is None and untrained is None and trained is None:
+            continue
+        some = next(one for one in (ours, untrained, trained) if one is not None)
+        rows.append(
+            (
+                f"{network}, {target}",
+                f"{some.samples}",
+                f"{some.float_accuracy:.2f}",
+                "" if ours is None else _accuracy(ours),
+                "" if ours is None or ours.failed else str(ours.to_float),
+                "" if untrained is None else f"{_accuracy(untrained)} ({untrained.run.row})",
+                _lead(ours, untrained),
+                "" if trained is None else _accuracy(trained),
+                _lead(ours, trained),
+                *_verdict(ours),
+            )
+        )
+    columns = (
+        "network, chip",
+        "samples",
+        "float %",
+        "default %",
+        "− float",
+        "esp-ppq, best untrained %",
+        "ahead by",
+        "esp-ppq, TQT %",
+        "ahead by",
+        "bound",
+        "aim",
+    )
+    return Table("Default effort beside esp-ppq", columns, rows, notes)
+
+
+def details(places: Places) -> list[Table]:
+    """One table per network and chip: everything but ablation and draws."""
+    tables = []
+    for (network, target), outcomes in places.items():
+        shown = [one for one in outcomes if one.run.draw is None and _ablated(one) is None]
+        if not shown:
+            continue
+        columns = ("", "accuracy %", "− float", "agreement %", "net flips", "SNR dB", "seconds", "bound")
+        title = f"{network}, {target}: {shown[0].samples} samples, float {shown[0].float_accuracy:.2f} %"
+        tables.append(Table(title, columns, [_line(one) for one in shown], _notes(shown)))
+    return tables
+
+
+def ablation(places: Places) -> Table:
+    """What each algorithm adds: accuracy and SNR of each alone, and of all but each."""
+    names = list(plan.ablation())
+    columns = ("network, chip", "none of them", *names, "all")
+    rows = []
+    for (network, target), outcomes in places.items():
+        found = {row: _named(outcomes, OURS, row) for row in ("fast", *names, "default")}
+        if any(found[name] is not None for name in names):
+            cells = ["" if one is None else _with_snr(one) for one in found.values()]
+            rows.append((f"{network}, {target}", *cells))
+    return Table("Accuracy in % (SNR in dB) with some of the algorithms", columns, rows)
+
+
+def draws(places: Places) -> Table:
+    """Default effort with other calibration samples: each draw, and the spread."""
+    rows = []
+    for (network, target), outcomes in places.items():
+        found = {one.run.draw: one for one in outcomes if one.run.draw is not None and not one.failed}
+        if not found:
+            continue
+        accuracies = [one.accuracy for one in found.values()]
+        some = next(iter(found.values()))
+        rows.append(
+            (
+                f"{network}, {target}",
+                f"{some.samples}",
+                f"{some.float_accuracy:.2f}",
+                *(_with_snr(found[draw]) if draw in found else "" for draw in plan.DRAWS),
+                f"{min(accuracies):.2f} … {max(accuracies):.2f}",
+            )
+        )
+    columns = ("network, chip", "samples", "float %", *(f"draw {draw + 1}" for draw in plan.DRAWS), "from … to")
+    return Table("Accuracy in % (SNR in dB) with five draws of 64 calibration samples", columns, rows)
+
+
+def _line(one: Outcome) -> tuple[str, ...]:
+    name = f"{one.run.tool} {one.run.row}" + (" (own executor)" if one.own_executor else "")
+    if one.failed:
+        return (name, f"fails: {one.failed}", "", "", "", "", _seconds(one), "")
+    bound, _ = _verdict(one)
+    figures = (f"{one.agreement:.2f}", f"{one.net_flips:+d}", f"{one.snr_db:.2f}")
+    return (name, f"{one.accuracy:.2f}", str(one.to_float), *figures, _seconds(one), bound)
+
+
+def _notes(shown: Sequence[Outcome]) -> list[str]:
+    notes = []
+    for one in shown:
+        name = f"{one.run.tool} {one.run.row}"
+        if one.notes.get("int16"):
+            notes.append(f"{name}: in int16 {', '.join(f'`{layer}`' for layer in one.notes['int16'])}.")
+        alike = one.notes.get("snr_to_own_executor_db", inf)
+        if alike < inf:
+            notes.append(f"{name}: its own executor computes something else; signal to difference {alike:.0f} dB.")
+        if one.notes.get("refused"):
+            notes.append(f"{name}: measured with its own executor, as its file cannot be run: {one.notes['refused']}")
+    return notes
+
+
+def _verdict(one: Outcome | None) -> tuple[str, str]:
+    """Of the bound, and of the aim; empty where there is none."""
+    if one is None or one.failed or one.run.tool != OURS or one.run.draw is not None:
+        return "", ""
+    found = plan.bounds(one.run.network, one.run.target, one.run.row)
+    return ("", "") if found is None else (_kept(found[0], one), _kept(found[1], one))
+
+
+def _kept(bound: plan.Bound, one: Outcome) -> str:
+    missing = bound.missing(one)
+    return f"{bound}: kept" if missing == 0 else f"{bound}: {missing:.2f} below"
+
+
+def _lead(ours: Outcome | None, other: Outcome | None) -> str:
+    if ours is None or other is None or ours.failed:
+        return ""
+    return str(ours.to_other(other))
+
+
+def _best(outcomes: Sequence[Outcome]) -> Outcome | None:
+    return max(outcomes, key=lambda one: (one.accuracy, one.snr_db), default=None)
+
+
+def _rows(outcomes: Sequence[Outcome], tool: str) -> list[Outcome]:
+    return [one for one in outcomes if one.run.tool == tool and one.run.draw is None]
+
+
+def _named(outcomes: Sequence[Outcome], tool: str, row: str) -> Outcome | None:
+    return next((one for one in _rows(outcomes, tool) if one.run.row == row), None)
+
+
+def _ablated(one: Outcome) -> str | None:
+    return one.run.row if one.run.tool == OURS and one.run.row in plan.ablation() else None
+
+
+def _accuracy(one: Outcome) -> str:
+    return "fails" if one.failed else f"{one.accuracy:.2f}"
+
+
+def _with_snr(one: Outcome) -> str:
+    return "fails" if one.failed else f"{one.accuracy:.2f} ({one.snr_db:.1f})"
+
+
+def _seconds(one: Outcome) -> str:
+    return "" if isnan(one.seconds) else f"{one.seconds:.1f}" + "*" * one.starved
