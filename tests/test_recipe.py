@@ -11,16 +11,38 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinsmith.errors import RecipeError
-from tinsmith.recipe import Calibration, Recipe
+from tinsmith.recipe import Calibration, Equalization, Recipe, Scope, Split
 
 names = st.text(min_size=1, max_size=12).filter(lambda text: "\x00" not in text and text.isprintable())
 extents = st.integers(1, 4096)
 finite = st.floats(allow_nan=False, allow_infinity=False)
 
+
+@st.composite
+def scopes(draw: st.DrawFn) -> dict[str, Any]:
+    """A table that says something and does not contradict itself."""
+    found = draw(
+        st.fixed_dictionaries(
+            {"layers": st.lists(names, min_size=1, max_size=2).map(tuple)},
+            optional={
+                "bits": st.sampled_from([8, 16]),
+                "calibration": st.sampled_from(typing.get_args(Calibration)),
+                "tune": st.booleans(),
+            },
+        )
+    )
+    if len(found) == 1 or (found.get("calibration") == "percentile" and draw(st.booleans())):
+        found |= {"calibration": "percentile", "percentile": draw(st.floats(50, 100, exclude_min=True))}
+    return found
+
+
 recipes = st.builds(
     Recipe.of,
+    max_drop=st.none() | st.floats(0, 100),
+    int16_budget=st.none() | st.floats(0, 1, exclude_min=True),
+    algorithms=st.sampled_from([None, (), ("search",), ("round", "correct_bias")]),
+    scopes=st.lists(scopes(), max_size=3).map(tuple),
     target=names,
-    bits=st.sampled_from([8, 16]),
     int16=st.lists(names, max_size=3).map(tuple),
     calibration=st.sampled_from(typing.get_args(Calibration)),
     percentile=st.floats(50, 100, exclude_min=True),
@@ -74,6 +96,15 @@ def test_every_choice_changes_the_digest() -> None:
         Recipe.of(input_shapes={"x": (1,)}),
         Recipe.of(outputs=("y",)),
         Recipe.of(preprocessing={"mean": (1.0,)}),
+        Recipe.of(effort="best"),
+        Recipe.of(max_drop=0.3),
+        Recipe.of(int16_budget=0.1),
+        Recipe.of(algorithms=()),
+        Recipe.of(algorithms=("classic_equalize",)),
+        Recipe.of(algorithms=("classic_equalize",), equalization={"opt_level": 2}),
+        Recipe.of(algorithms=("split_layers",), splits=[{"layers": ["a"]}]),
+        Recipe.of(scopes=[{"layers": ["a"], "bits": 16}]),
+        Recipe.of(scopes=[{"layers": ["a"], "tune": False}]),
     ]
     assert len({recipe.digest() for recipe in (Recipe(), *changed)}) == len(changed) + 1
 
@@ -150,3 +181,139 @@ def test_no_toml(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(RecipeError, match="is no TOML"):
         Recipe.read(path)
+
+
+FULL = """
+calibration = "minmax"
+effort = "best"
+max_drop = 1
+int16_budget = "10%"
+algorithms = ["classic_equalize", "absorb_bias", "split_layers", "split_channels"]
+
+[equalization]
+opt_level = 2
+including_bias = true
+bias_multiplier = 1.0
+interested_layers = ["^features"]
+
+[[scope]]
+layers = ["conv", "gemm"]
+bits = 16
+calibration = "percentile"
+percentile = 99.9
+
+[[scope]]
+layers = ["^conv1$"]
+tune = false
+
+[[split]]
+layers = ["conv2"]
+
+[[split]]
+layers = ["conv3"]
+method = "channels"
+"""
+
+
+def test_a_full_recipe(tmp_path: Path) -> None:
+    recipe = Recipe.read(write(tmp_path, FULL))
+    assert (recipe.max_drop, recipe.int16_budget, recipe.effort) == (1.0, 0.1, "best")
+    assert recipe.scopes == (
+        Scope(layers=("conv", "gemm"), bits=16, calibration="percentile", percentile=99.9),
+        Scope(layers=("^conv1$",), tune=False),
+    )
+    assert recipe.splits == (Split(layers=("conv2",)), Split(layers=("conv3",), method="channels"))
+    assert recipe.equalization == Equalization(
+        opt_level=2, including_bias=True, bias_multiplier=1.0, interested_layers=("^features",)
+    )
+    assert Recipe.parse(recipe.toml()) == recipe
+    assert recipe.changed(calibration="kl").scopes == recipe.scopes
+
+
+def test_the_classic_options_have_the_defaults_of_the_tutorials() -> None:
+    assert Equalization().model_dump() == {
+        "iterations": 10,
+        "value_threshold": 0.5,
+        "opt_level": 1,
+        "including_bias": False,
+        "bias_multiplier": 0.5,
+        "including_act": False,
+        "act_multiplier": 0.5,
+        "interested_layers": (),
+    }
+
+
+@pytest.mark.parametrize("value", [0.1, "10%", "10 %", " 10%"])
+def test_a_share_is_a_fraction_or_a_percentage(value: float | str) -> None:
+    assert Recipe.of(int16_budget=value).int16_budget == 0.1
+
+
+MORE_WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "a share of ten": ({"int16_budget": 10}, "int16_budget: should be a share"),
+    "a share of nothing": ({"int16_budget": "0%"}, "int16_budget: should be a share"),
+    "a share as text": ({"int16_budget": "some"}, "int16_budget: should be a share"),
+    "a share that is true": ({"int16_budget": True}, "int16_budget: should be a share"),
+    "a negative drop": ({"max_drop": -1.0}, "max_drop: input should be greater than or equal to 0"),
+    "unknown effort": ({"effort": "much"}, "effort: input should be 'fast', 'default' or 'best'"),
+    "unknown algorithm": ({"algorithms": ["magic"]}, "algorithms.0: input should be 'equalize', 'classic_equalize'"),
+    "an algorithm twice": ({"algorithms": ["round", "round"]}, "algorithms: one is named twice"),
+    "algorithms without effort": ({"algorithms": ["round"], "effort": "fast"}, "algorithms are named, and effort"),
+    "options of nothing": ({"equalization": {}}, "equalization is of the algorithm 'classic_equalize': name it"),
+    "another's splits": (
+        {"algorithms": ["split_layers"], "splits": [{"layers": ["a"], "method": "channels"}]},
+        "split with method 'channels' is of the algorithm 'split_channels': name it",
+    ),
+    "a multiplier of nothing": (
+        {"algorithms": ["classic_equalize"], "equalization": {"act_multiplier": 2.0}},
+        "equalization: act_multiplier is given: set including_act = true, too",
+    ),
+    "level three": (
+        {"algorithms": ["classic_equalize"], "equalization": {"opt_level": 3}},
+        "equalization.opt_level: input should be 1 or 2",
+    ),
+    "all in int16 already": ({"bits": 16, "max_drop": 1.0}, "max_drop chooses layers to run in int16, and bits = 16"),
+    "all of it already": ({"bits": 16, "int16_budget": 1.0}, "int16_budget chooses layers to run in int16, and bits"),
+    "a scope of nothing": ({"scopes": [{"layers": [], "bits": 8}]}, "scope 1: layers: tuple should have at least 1"),
+    "a scope without layers": ({"scopes": [{"bits": 8}]}, "scope 1: layers is missing"),
+    "a silent scope": ({"scopes": [{"layers": ["a"]}]}, "scope 1: says nothing about its layers: give bits, calibr"),
+    "seven bits in the second": (
+        {"scopes": [{"layers": ["a"], "bits": 8}, {"layers": ["a"], "bits": 7}]},
+        "scope 2: bits: input should be 8 or 16",
+    ),
+    "a percentile of kl": (
+        {"scopes": [{"layers": ["a"], "calibration": "kl", "percentile": 99.0}]},
+        "scope 1: percentile is given, and calibration is 'kl', which has none",
+    ),
+    "a percentile of mse": (
+        {"scopes": [{"layers": ["a"], "percentile": 99.0}]},
+        "scope 1: a percentile is given where calibration is not 'percentile'",
+    ),
+    "unknown option of a scope": (
+        {"scopes": [{"layers": ["a"], "bitz": 8}]},
+        "there is no option 'scope 1: bitz'. Did you mean 'bits'?",
+    ),
+}
+
+
+@pytest.mark.parametrize(("choices", "message"), MORE_WRONG.values(), ids=MORE_WRONG.keys())
+def test_wrong_choices_for_layers_and_algorithms(choices: dict[str, Any], message: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        Recipe.of(**choices)
+    assert str(caught.value).startswith(f"recipe: {message}")
+
+
+def test_a_percentile_may_refine_an_earlier_scope() -> None:
+    first = {"layers": ["a"], "calibration": "percentile"}
+    assert Recipe.of(scopes=[first, {"layers": ["b"], "percentile": 99.0}]).scopes[1].percentile == 99.0
+
+
+def test_toml_has_one_name_for_each_table() -> None:
+    with pytest.raises(RecipeError, match=r"no option 'scopes'\. Did you mean 'scope'\?"):
+        Recipe.parse('[[scopes]]\nlayers = ["a"]\nbits = 8\n')
+
+
+def test_problems_of_several_tables_name_each() -> None:
+    text = '[[scope]]\nlayers = ["a"]\nbits = 4\n[[split]]\nlayers = ["a"]\nmethod = "half"\n'
+    with pytest.raises(RecipeError, match=r"scope 1: bits: .*; split 1: method: ") as caught:
+        Recipe.parse(text, "mine.toml")
+    assert str(caught.value).startswith("mine.toml: ")

@@ -143,10 +143,11 @@ class Recipe(Strict):
             choices = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise RecipeError(f"is no TOML: {error}.", subject=subject) from error
+        for field, table in REPEATED.items():
+            if field in choices:
+                raise RecipeError(f"there is no option {field!r}.", subject=subject, hint=f"Did you mean {table!r}?")
         fields = {table: field for field, table in REPEATED.items()}
-        # The plural is a field's name in Python and nobody's in TOML.
-        spelled = {fields.get(key, f"{key}?" if key in REPEATED else key): value for key, value in choices.items()}
-        return _validated(spelled, subject, in_toml=True)
+        return _validated({fields.get(key, key): value for key, value in choices.items()}, subject, in_toml=True)
 
     def changed(self, **choices: Any) -> Recipe:
         """This recipe with some choices replaced; None leaves what is here."""
