@@ -116,7 +116,8 @@ def main() -> None:
     console = Console(highlight=False)
     console = console if console.is_terminal else Console(highlight=False, width=180)
     places = tables.by_place(found)
-    for table in (tables.summary(places), *tables.details(places), tables.ablation(places), tables.draws(places)):
+    shown = [tables.summary(places), tables.times(places), *tables.details(places)]
+    for table in (*shown, *tables.ablation(places), tables.draws(places)):
         show(table, console)
     if chosen.page is not None:
         chosen.page.write_text(page(outcomes.all_kept(chosen.results)), "utf-8")

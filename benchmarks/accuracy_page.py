@@ -40,7 +40,8 @@ esp-ppq's recipes, each with batches of one sample, two threads and seeded rando
 """
 
 ABLATION = """\
-*none of them* is `--effort fast`, *all* is the default; *only* and *without*: one algorithm alone, and left out.
+*fast* is `--effort fast`, which changes no weights; *default* is all that default effort does. *only*: one algorithm
+alone; *without*: the default but for one; *with*: the default and one more.
 """
 
 DRAWS = """\
@@ -54,12 +55,13 @@ def page(outcomes: Sequence[Outcome]) -> str:
     """The page, in Markdown."""
     places = tables.by_place(outcomes)
     shown = [one for found in places.values() for one in found]
-    parts = [HEAD, _circumstances(shown), _section(tables.summary(places))]
+    parts = [HEAD, _circumstances(shown), _section(tables.summary(places)), _section(tables.times(places))]
     parts += ["## Each network and chip\n\n" + RECIPES] if shown else []
     parts += [_section(table, level=3) for table in tables.details(places)]
     parts += _with_words("What each algorithm adds", ABLATION, tables.ablation(places))
+    drawn = [table for table in [tables.draws(places)] if table.rows]
     taken = ", ".join(f"{count} of {name}" for name, count in TAKEN.items() if count)
-    parts += _with_words("Other calibration samples", DRAWS.format(taken=taken), tables.draws(places))
+    parts += _with_words("Other calibration samples", DRAWS.format(taken=taken), drawn)
     return "\n".join(parts)
 
 
@@ -78,8 +80,8 @@ def _circumstances(shown: Iterable[Outcome]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _with_words(heading: str, words: str, table: Table) -> list[str]:
-    return [f"## {heading}\n\n{words}", _markdown(table)] if table.rows else []
+def _with_words(heading: str, words: str, shown: Sequence[Table]) -> list[str]:
+    return [f"## {heading}\n\n{words}", *(_section(table, level=3) for table in shown)] if shown else []
 
 
 def _section(table: Table, level: int = 2) -> str:

@@ -36,6 +36,8 @@ INT16: dict[str, dict[str, Any]] = {
 """Rows with 16-bit layers: arguments of `tinsmith.quantize`."""
 ALGORITHMS: tuple[str, ...] = ("equalize", "round", "correct_bias", "search")
 """What default effort does, each of which is measured alone and left out."""
+FURTHER: tuple[str, ...] = ("classic_equalize", "absorb_bias")
+"""What it does not do, each of which is measured alone and added."""
 DRAWS = range(5)
 
 UNTRAINED = (
@@ -52,6 +54,8 @@ UNTRAINED = (
 """Recipes of esp-ppq that leave every layer in int8 and train nothing."""
 MIXED = ("mixed", "mixed-5")
 TRAINED = ("tqt",)
+TIMED = ("default", "equalization", "bias-correction", "mixed", "tqt")
+"""Recipes whose time is shown beside ours."""
 WITH_RELU6 = ("efficientnet_lite0", "mobilenetv2", "signdigits")
 
 
@@ -134,8 +138,8 @@ def _of_group(group: str, network: str, target: str, most: int | None) -> Iterat
 
 
 def ablation() -> dict[str, dict[str, Any]]:
-    """Each algorithm alone, and all but each."""
-    alone = {f"only {name}": {"algorithms": [name]} for name in ALGORITHMS}
-    return alone | {
-        f"without {name}": {"algorithms": [one for one in ALGORITHMS if one != name]} for name in ALGORITHMS
-    }
+    """Each algorithm alone, all of the default but each, and the default with each further one."""
+    alone = {f"only {name}": [name] for name in (*ALGORITHMS, *FURTHER)}
+    without = {f"without {name}": [one for one in ALGORITHMS if one != name] for name in ALGORITHMS}
+    added = {f"with {name}": [*ALGORITHMS, name] for name in FURTHER}
+    return {row: {"algorithms": names} for row, names in (alone | without | added).items()}

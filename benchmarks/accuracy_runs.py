@@ -22,6 +22,7 @@ import outcomes
 import tinsmith
 from networks import Array, Case
 from outcomes import OURS, Outcome, Run
+from tinsmith.espdl import encode
 from tinsmith.ops.layouts import channels_last, identity
 from tinsmith.simulator.inputs import LAYOUTS_KEY, Original, layouts_text
 
@@ -63,7 +64,13 @@ class Bench:
             return replace(blank, failed=str(error), load=load)
         took, used = time.perf_counter() - start, time.process_time() - busy
         chip = chip_outputs(quantized.program, case.samples, run.target)
-        notes = {"notes": [str(note) for note in quantized.notes]}
+        wide = [name for name, decision in quantized.placement.items() if decision.bits == 16]
+        mixed = len(wide) < len(quantized.placement)
+        notes = {
+            "notes": [str(note) for note in quantized.notes],
+            "int16": wide if mixed else [],
+            "sha256": hashlib.sha256(encode(quantized.program)).hexdigest(),
+        }
         timed = replace(blank, seconds=took, cpu_seconds=used, load=load, notes=notes)
         return replace(self._answered(timed, case, chip), version=f"{tinsmith.__version__} ({sources()})")
 

@@ -85,11 +85,22 @@ def summary(places: Places) -> Table:
     return Table("Default effort beside esp-ppq", columns, rows, notes)
 
 
+def times(places: Places) -> Table:
+    """Seconds of our efforts, and of the peer's default and those of its recipes that do more."""
+    shown = [(OURS, row) for row in plan.EFFORTS] + [(PEER, row) for row in plan.TIMED]
+    rows = []
+    for (network, target), outcomes in places.items():
+        found = [_named(outcomes, tool, row) for tool, row in shown]
+        if any(one is not None for one in found):
+            rows.append((f"{network}, {target}", *("" if one is None else _seconds(one) for one in found)))
+    return Table("Seconds to quantize", ("network, chip", *(f"{tool} {row}" for tool, row in shown)), rows)
+
+
 def details(places: Places) -> list[Table]:
     """One table per network and chip: everything but ablation and draws."""
     tables = []
     for (network, target), outcomes in places.items():
-        shown = [one for one in outcomes if one.run.draw is None and _ablated(one) is None]
+        shown = [one for one in outcomes if one.run.draw is None and not _ablated(one)]
         if not shown:
             continue
         columns = ("", "accuracy %", "− float", "agreement %", "net flips", "SNR dB", "seconds", "bound")
@@ -98,17 +109,29 @@ def details(places: Places) -> list[Table]:
     return tables
 
 
-def ablation(places: Places) -> Table:
-    """What each algorithm adds: accuracy and SNR of each alone, and of all but each."""
-    names = list(plan.ablation())
-    columns = ("network, chip", "none of them", *names, "all")
+def ablation(places: Places) -> list[Table]:
+    """What each algorithm adds: each alone; all of the default but each, and with each further one."""
+    alone = [row for row in plan.ablation() if row.startswith("only ")]
+    others = [row for row in plan.ablation() if row not in alone]
+    return [
+        table
+        for title, rows in (
+            ("One algorithm alone", ["fast", *alone, "default"]),
+            ("The default with one algorithm left out or added", ["default", *others]),
+        )
+        if (table := _beside(f"{title}: accuracy in % (SNR in dB)", rows, places)).rows
+    ]
+
+
+def _beside(title: str, names: Sequence[str], places: Places) -> Table:
+    """Rows of ours as columns; places with none but the efforts are left out."""
     rows = []
     for (network, target), outcomes in places.items():
-        found = {row: _named(outcomes, OURS, row) for row in ("fast", *names, "default")}
-        if any(found[name] is not None for name in names):
+        found = {row: _named(outcomes, OURS, row) for row in names}
+        if any(one is not None for row, one in found.items() if row not in plan.EFFORTS):
             cells = ["" if one is None else _with_snr(one) for one in found.values()]
             rows.append((f"{network}, {target}", *cells))
-    return Table("Accuracy in % (SNR in dB) with some of the algorithms", columns, rows)
+    return Table(title, ("network, chip", *names), rows)
 
 
 def draws(places: Places) -> Table:
@@ -187,8 +210,8 @@ def _named(outcomes: Sequence[Outcome], tool: str, row: str) -> Outcome | None:
     return next((one for one in _rows(outcomes, tool) if one.run.row == row), None)
 
 
-def _ablated(one: Outcome) -> str | None:
-    return one.run.row if one.run.tool == OURS and one.run.row in plan.ablation() else None
+def _ablated(one: Outcome) -> bool:
+    return one.run.tool == OURS and one.run.row in plan.ablation()
 
 
 def _accuracy(one: Outcome) -> str:
