@@ -91,7 +91,7 @@ def measure(chosen: argparse.Namespace, console: Console) -> list[outcomes.Outco
             continue
         found.append(outcome)
         told = outcome.failed or f"{outcome.accuracy:.2f} % of {outcome.float_accuracy:.2f} %, {outcome.snr_db:.2f} dB"
-        console.print(escape(f"{run.network} {run.target} {run.tool} {run.row}: {told}"))
+        console.print(escape(f"{run.network} {run.target} {run.tool} {run.row}: {told}"), soft_wrap=True)
     for line in data.absent.values():
         console.print(escape(line))
     return found
@@ -106,7 +106,7 @@ def show(table: tables.Table, console: Console) -> None:
         drawn_table.add_row(*map(escape, row))
     console.print(drawn_table)
     for note in table.notes:
-        console.print(escape(note))
+        console.print(escape(note), soft_wrap=True)
 
 
 def main() -> None:
@@ -115,7 +115,7 @@ def main() -> None:
     found = outcomes.all_kept(chosen.results) if chosen.data is None else measure(chosen, errors)
     console = Console(highlight=False)
     console = console if console.is_terminal else Console(highlight=False, width=180)
-    places = tables.by_place(found)
+    places = tables.by_place(found, chosen.samples)
     shown = [tables.summary(places), tables.times(places), *tables.details(places)]
     for table in (*shown, *tables.ablation(places), tables.draws(places)):
         show(table, console)

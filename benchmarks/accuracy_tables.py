@@ -30,11 +30,16 @@ class Table:
     notes: Sequence[str] = ()
 
 
-def by_place(outcomes: Iterable[Outcome]) -> dict[tuple[str, str], list[Outcome]]:
-    """Outcomes of full runs by network and chip, both in the order of the plan, ours first, those like it together."""
+def by_place(outcomes: Iterable[Outcome], most: int | None = None) -> dict[tuple[str, str], list[Outcome]]:
+    """Outcomes by network and chip, all in the order of the plan, ours first.
+
+    Args:
+        outcomes: Any; what the plan does not know is left out.
+        most: Those on the first so many held samples; by default those on all.
+    """
     rows = [*plan.EFFORTS, *plan.INT16, *plan.ablation(), *plan.UNTRAINED, *plan.MIXED, *plan.TRAINED]
     order = [(OURS, row) for row in rows] + [(PEER, row) for row in rows]
-    known = [one for one in outcomes if one.run.most is None and (one.run.tool, one.run.row) in order]
+    known = [one for one in outcomes if one.run.most == most and (one.run.tool, one.run.row) in order]
     known.sort(key=lambda one: (order.index((one.run.tool, one.run.row)), one.run.draw or 0))
     return {
         (network, target): found
