@@ -19,6 +19,7 @@ from tinsmith.targets import Target
 if TYPE_CHECKING:
     import onnx_ir as ir
 
+    from tinsmith.calibrate.guidance import Guidance
     from tinsmith.recipe import Recipe
     from tinsmith.report.choices import Choices
     from tinsmith.report.dispatch import LayerChoice
@@ -51,6 +52,7 @@ class Quantized:
         choices: What was decided beyond these.
         sample: The first calibration sample, `{input name: float array}`, ONNX layout.
         notes: What a user should know: precision changed, accumulators near their limit.
+        calibration: What the calibration samples are good for; None where there were none.
     """
 
     model: ir.Model
@@ -63,6 +65,7 @@ class Quantized:
     choices: Choices
     sample: Mapping[str, Array] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    calibration: Guidance | None = None
 
     def simulate(
         self, inputs: ArrayLike | Mapping[str, ArrayLike], *, save_all: bool = False, compiled: bool = True

@@ -26,7 +26,7 @@ def _wide_conv(channels: int, filters: int = 16) -> onnx.ModelProto:
 
 def test_a_layer_that_saturates_is_named_with_its_sums() -> None:
     data = np.ones((2, 512, 2, 2), dtype=np.float32)
-    quantized = tinsmith.quantize(_wide_conv(512), data, "esp32s3")
+    quantized = tinsmith.quantize(_wide_conv(512), data, "esp32s3", effort="fast")
     assert len(quantized.notes) == 1
     assert "'wide': 128 sums saturated the 20-bit accumulator" in quantized.notes[0]
     exact = tinsmith.simulate(quantized.program, {"x": data[:1]}, assume_no_saturation=True)
@@ -37,7 +37,7 @@ def test_a_layer_that_saturates_is_named_with_its_sums() -> None:
 def test_a_layer_that_might_saturate_is_reported_with_what_it_used() -> None:
     data = np.random.default_rng(0).uniform(-0.02, 0.02, (2, 256, 2, 2)).astype(np.float32)
     data[:, 0] = 1.0
-    (note,) = tinsmith.quantize(_wide_conv(256), data, "esp32s3").notes
+    (note,) = tinsmith.quantize(_wide_conv(256), data, "esp32s3", effort="fast").notes
     assert note.startswith("1 layer could saturate the accumulators on extreme input")
     assert "'wide'" in note
 
@@ -45,7 +45,7 @@ def test_a_layer_that_might_saturate_is_reported_with_what_it_used() -> None:
 @pytest.mark.parametrize("target", ["esp32p4", "c"])
 def test_chips_whose_accumulators_do_not_saturate_have_nothing_to_report(target: str) -> None:
     data = np.ones((2, 256, 2, 2), dtype=np.float32)
-    assert tinsmith.quantize(_wide_conv(256), data, target).notes == ()
+    assert tinsmith.quantize(_wide_conv(256), data, target, effort="fast").notes == ()
 
 
 def test_the_tail_channels_of_the_p4_saturate_in_int16() -> None:
@@ -53,7 +53,7 @@ def test_the_tail_channels_of_the_p4_saturate_in_int16() -> None:
     model = _wide_conv(2048, filters=9)
     notes = tinsmith.quantize(model, data, "esp32p4", bits=16).notes
     assert [note for note in notes if "'wide': 8 sums saturated the 40-bit accumulator" in note] == list(notes)
-    assert tinsmith.quantize(model, data, "esp32p4", bits=8).notes == ()
+    assert tinsmith.quantize(model, data, "esp32p4", bits=8, effort="fast").notes == ()
     assert tinsmith.quantize(_wide_conv(2048, filters=8), data, "esp32p4", bits=16).notes == ()
 
 
@@ -70,7 +70,7 @@ def test_gates_that_wrap_are_named(scale: float) -> None:
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
     data = [(rng.normal(0, 1, (6, 1, 4)) * scale).astype(np.float32) for _ in range(3)]
-    notes = tinsmith.quantize(model, data, "c").notes
+    notes = tinsmith.quantize(model, data, "c", effort="fast").notes
     assert [("'lstm'" in note, "sums wrapped around their 16 bits on 3 calib" in note) for note in notes] == (
         [(True, True)] if scale > 1 else []
     )
@@ -78,4 +78,4 @@ def test_gates_that_wrap_are_named(scale: float) -> None:
 
 def test_a_small_layer_is_proved_safe_and_not_mentioned() -> None:
     data = np.ones((2, 8, 2, 2), dtype=np.float32)
-    assert tinsmith.quantize(_wide_conv(8), data, "esp32s3").notes == ()
+    assert tinsmith.quantize(_wide_conv(8), data, "esp32s3", effort="fast").notes == ()

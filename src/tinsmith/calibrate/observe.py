@@ -12,6 +12,7 @@ import numpy as np
 import onnx_ir as ir
 
 from tinsmith.calibrate.observer import ValueObserver
+from tinsmith.calibrate.per_sample import RECORDED, Share
 from tinsmith.calibrate.session import Probe, Sample
 from tinsmith.calibrate.stats import Stats
 from tinsmith.errors import DataError
@@ -32,6 +33,7 @@ def observe(
     histograms: bool = False,
     exact: bool = False,
     limits: Mapping[str, tuple[float, float]] | None = None,
+    shares: dict[str, Sequence[Share]] | None = None,
 ) -> Stats:
     """Run a float model over samples and observe the wanted values. Memory does not grow with the number of samples.
 
@@ -51,6 +53,7 @@ def observe(
         exact: The definition: every element, quantized by ``rounding``, in float64. Slow; the quick form is tested
             against it.
         limits: Ranges beyond which values count as saturated there: those that a quantized model brings.
+        shares: Filled with what each of the first `RECORDED` samples contributed to each value that has elements.
 
     Returns:
         The observations of each value.
@@ -60,7 +63,8 @@ def observe(
         ModelError: A value does not exist or is not float, or ONNX Runtime refuses the model.
     """
     names = list(dict.fromkeys(values))
-    observers = {name: ValueObserver(name, rounding, bits, histograms, exact) for name in names}
+    recorded = 0 if shares is None else RECORDED
+    observers = {name: ValueObserver(name, rounding, bits, histograms, exact, recorded) for name in names}
     known = length_hint(data, -1)
     total = known if known >= 0 else None
     digest = hashlib.sha256()
@@ -76,6 +80,8 @@ def observe(
                 progress(done, total)
     if not done:
         raise DataError("there are no samples.", subject="calibration data", hint="Give at least one sample.")
+    if shares is not None:
+        shares.update({name: observer.shares for name, observer in observers.items()})
     return Stats({name: observer.result() for name, observer in observers.items()}, done, digest.hexdigest())
 
 

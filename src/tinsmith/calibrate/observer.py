@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tinsmith.calibrate.candidates import fit_exponent
+from tinsmith.calibrate.per_sample import Share
 from tinsmith.calibrate.stats import Channels, ValueStats
 from tinsmith.calibrate.strata import DENSE, Strata, everything, strata
 from tinsmith.calibrate.tally import ErrorTally, HistogramTally
@@ -25,11 +26,22 @@ class ValueObserver:
         bits: Widths whose candidates to weigh.
         histograms: Also count magnitudes.
         exact: Every element by the definition of the error, in place of sampled ones.
+        recorded: How many of the first samples to record one by one.
     """
 
-    def __init__(self, name: str, rounding: Rounding, bits: Sequence[int], histograms: bool, exact: bool) -> None:
+    def __init__(
+        self,
+        name: str,
+        rounding: Rounding,
+        bits: Sequence[int],
+        histograms: bool,
+        exact: bool,
+        recorded: int = 0,
+    ) -> None:
         self._name = name
         self._exact = exact
+        self._recorded = recorded
+        self.shares: list[Share] = []
         self._tallies = {width: ErrorTally(width, rounding, exact) for width in bits}
         self._histogram = HistogramTally() if histograms else None
         self._channels: _ChannelTally | None = None
@@ -79,12 +91,22 @@ class ValueObserver:
             dense = everything(flat) if self._exact else strata(flat, low, high, self._samples, DENSE)
             self._histogram.add(dense, max(self._maximum, -self._minimum))
         if low == high == 0:
+            self._record(Share(low, high, 0.0, 0.0, {}))
             return
         elements = everything(flat) if self._exact else strata(flat, low, high, self._samples)
-        for bits, tally in self._tallies.items():
-            tally.add(elements, self._fits[bits], self._nonzero, self._square_sum)
-        self._nonzero += sum(weight * np.count_nonzero(values) for values, weight in elements)
-        self._square_sum += _square_sum(elements)
+        added = {
+            bits: tally.add(elements, self._fits[bits], self._nonzero, self._square_sum)
+            for bits, tally in self._tallies.items()
+        }
+        nonzero = float(sum(weight * np.count_nonzero(values) for values, weight in elements))
+        square_sum = _square_sum(elements)
+        self._record(Share(low, high, nonzero, square_sum, added))
+        self._nonzero += nonzero
+        self._square_sum += square_sum
+
+    def _record(self, share: Share) -> None:
+        if len(self.shares) < self._recorded:
+            self.shares.append(share)
 
     def result(self) -> ValueStats:
         """What was observed so far."""

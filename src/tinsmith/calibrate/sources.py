@@ -45,7 +45,11 @@ class DataSource:
         return self.length
 
     def __iter__(self) -> Iterator[dict[str, Array]]:
-        """Deliver the samples.
+        """Deliver the samples; see `labelled`."""
+        return (sample for _, sample in self.labelled())
+
+    def labelled(self) -> Iterator[tuple[str, dict[str, Array]]]:
+        """Deliver the samples, each with what messages call it.
 
         Raises:
             DataError: A sample is not what the model takes, there is none, or a generator is used up.
@@ -59,12 +63,12 @@ class DataSource:
         self._walked = True
         return self._deliver()
 
-    def _deliver(self) -> Iterator[dict[str, Array]]:
+    def _deliver(self) -> Iterator[tuple[str, dict[str, Array]]]:
         done = 0
         for label, raw in self._reader.records():
             if done == self._limit:
                 return
-            yield {name: prepare(raw[name], label) for name, prepare in self._preparations.items()}
+            yield label, {name: prepare(raw[name], label) for name, prepare in self._preparations.items()}
             done += 1
         if not done:
             raise DataError("there are no samples.", subject=self._reader.description, hint="Give at least one sample.")

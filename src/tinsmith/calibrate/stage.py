@@ -10,8 +10,10 @@ from typing import Any
 import onnx_ir as ir
 
 from tinsmith.calibrate.assumed import derived, from_ranges, noise, widened
+from tinsmith.calibrate.guidance import Guidance, SampleNote, guidance
 from tinsmith.calibrate.inputs import input_specs
 from tinsmith.calibrate.observe import observe
+from tinsmith.calibrate.per_sample import RECORDED, Share
 from tinsmith.calibrate.sources import DataSource, open_data
 from tinsmith.calibrate.stats import Stats
 from tinsmith.errors import DataError
@@ -53,15 +55,20 @@ class Calibrated:
         stats: Of the values.
         samples: The first ones.
         labels: Their classes, where they are known.
-        notes: Where it comes from, if that is worth telling.
-        real: Whether there were data.
+        notes: What is worth telling about where it comes from.
+        guidance: What the samples are good for; None where there are none.
     """
 
     stats: Stats
     samples: Sequence[Mapping[str, Array]]
     labels: Labels | None = None
     notes: tuple[str, ...] = ()
-    real: bool = True
+    guidance: Guidance | None = None
+
+    @property
+    def real(self) -> bool:
+        """Whether there were data."""
+        return self.guidance is not None
 
     @property
     def labels_digest(self) -> str:
@@ -99,6 +106,7 @@ def on_data(
     )
     check_count(known, source.length, recipe.samples)
     kept = _First(source, wanted.kept)
+    shares: dict[str, Sequence[Share]] = {}
     inputs = {value.name for value in model.graph.inputs}
     stats = observe(
         model,
@@ -109,9 +117,12 @@ def on_data(
         progress=progress,
         histograms=wanted.histograms,
         limits={name: limits for name, limits in ranges_of(model).items() if name not in inputs},
+        shares=shares,
     )
     check_count(known, stats.samples, recipe.samples)
-    return Calibrated(stats, kept.samples, None if known is None else known[: len(kept.samples)])
+    advice = guidance(stats.samples, kept.noted, shares, min(wanted.bits, default=8))
+    labelled = None if known is None else known[: len(kept.samples)]
+    return Calibrated(stats, kept.samples, labelled, advice.notes, advice)
 
 
 def on_ranges(
@@ -147,14 +158,15 @@ def on_ranges(
         names = ", ".join(map(repr, missing[:_NAMED])) + more
         notes.append(f"the model has no range for {names}: estimated on noise. Calibration data would tell.")
     stats = from_ranges(found, network, wanted.rounding, wanted.bits, histograms=wanted.histograms)
-    return Calibrated(stats, samples[: wanted.kept], notes=tuple(notes), real=False)
+    return Calibrated(stats, samples[: wanted.kept], notes=tuple(notes))
 
 
 class _First:
-    """Passes samples on and keeps the first few."""
+    """Passes samples on, keeps the first few, and notes what they are."""
 
     def __init__(self, source: DataSource, count: int) -> None:
         self.samples: list[dict[str, Array]] = []
+        self.noted: list[SampleNote] = []
         self._source = source
         self._count = count
 
@@ -163,7 +175,9 @@ class _First:
         return NotImplemented if known is None else known
 
     def __iter__(self) -> Iterator[dict[str, Array]]:
-        for sample in self._source:
+        for name, sample in self._source.labelled():
+            if len(self.noted) < RECORDED:
+                self.noted.append(SampleNote.of(name, sample))
             if len(self.samples) < self._count:
                 self.samples.append({name: array.copy() for name, array in sample.items()})
             yield sample

@@ -42,7 +42,7 @@ class ErrorTally:
         self._first = 0
         self._sums: FloatArray = np.zeros(0)
 
-    def add(self, elements: Strata, fit: int, nonzero: float, square_sum: float) -> None:
+    def add(self, elements: Strata, fit: int, nonzero: float, square_sum: float) -> Candidates:
         """Count one sample.
 
         Args:
@@ -50,15 +50,22 @@ class ErrorTally:
             fit: The fitting exponent of all samples so far, this one included.
             nonzero: Elements other than zero in the earlier samples.
             square_sum: Σ x² of the earlier samples.
+
+        Returns:
+            What the sample added.
         """
         self._follow(fit, nonzero, square_sum)
         exponents = range(self._first, self._first + len(self._sums))
+        added = np.zeros(len(exponents))
         for values, weight in elements:
             if self._exact:
                 errors = np.array([squared_error(values, e, self._bits, self._rounding) for e in exponents])
             else:
                 errors = squared_errors(values, exponents, self._bits)
-            self._sums += weight * errors
+            errors = weight * errors
+            self._sums += errors
+            added += errors
+        return Candidates(self._first, tuple(added.tolist()))
 
     def _follow(self, fit: int, nonzero: float, square_sum: float) -> None:
         first = fit - BELOW[self._bits]

@@ -111,7 +111,7 @@ def tune_weights(
 ) -> tuple[State, tuple[str, ...]]:
     """Equalization and rounding for the data, where there are 8-bit layers and real data, and what they gained."""
     from tinsmith.algorithms.scales import choose_formats
-    from tinsmith.algorithms.tune import tune
+    from tinsmith.algorithms.tune import LEAST_SAMPLES, tune
     from tinsmith.graph.ranges import ranges_of
     from tinsmith.report.choices import decibels
 
@@ -131,7 +131,9 @@ def tune_weights(
         progress=tell,
     )
     if not tuned.noise:
-        return state, ()
+        few = len(seen.samples) < LEAST_SAMPLES
+        count = "one sample" if len(seen.samples) == 1 else f"{len(seen.samples)} samples"
+        return state, (f"weights are not tuned: {count}, and {LEAST_SAMPLES} are the least; add samples.",) * few
     best = tuned.best
     after = replace(state, network=best.network, formats=best.formats, won=best.name, noise=tuned.noise)
     if best.name == "plain":

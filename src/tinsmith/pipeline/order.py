@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tinsmith.pipeline.choosing import CHECKED_SAMPLES, calibrate, choose, tune_weights
 from tinsmith.pipeline.opening import Progress, open_model
@@ -10,6 +10,9 @@ from tinsmith.pipeline.refusing import refuse_idle, refuse_illegal, refuse_uncon
 from tinsmith.quantized import Quantized
 from tinsmith.recipe import Recipe
 from tinsmith.targets import Target, caveat
+
+if TYPE_CHECKING:
+    from tinsmith.calibrate.guidance import Guidance
 
 
 def run(
@@ -55,7 +58,14 @@ def run(
         choices,
         seen.samples[0],
         notes,
+        seen.guidance,
     )
+
+
+def examine(model: Any, data: Any, recipe: Recipe, target: Target, progress: Progress | None = None) -> Guidance | None:
+    """Run the stages up to calibration, and say what the samples are good for; None where there are none."""
+    tell: Progress = progress if progress is not None else lambda stage, done, total: None
+    return calibrate(open_model(model, recipe, target, tell), data, recipe, target, tell).guidance
 
 
 def _version_notes(target: Target) -> tuple[str, ...]:

@@ -1,0 +1,238 @@
+"""What the calibration samples are good for: outliers, repetitions, and whether there are enough of them.
+
+All of it follows from what calibration records of each sample anyway (`tinsmith.calibrate.per_sample`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+
+import numpy as np
+
+from tinsmith.calibrate.per_sample import Share, error_of_shares, least_error_exponent
+from tinsmith.ops.floatnode import Array
+
+FAR = 2.0
+"""An outlier reaches at least so many times as far as the other samples: it costs the range a bit."""
+FEW = 10
+"""Outliers are at most one sample in so many; more of them are no outliers."""
+LEAST = 8
+"""With fewer samples nobody can tell what is usual, and there is nothing to say but that."""
+LEAST_FOR_HALVES = 4
+COSTLY = 1.25
+"""A half's exponent is another one if it makes the error over all samples so many times as large: 1 dB."""
+MANY = 0.1
+"""Samples are too few where more than this share of the values take another exponent from half of them. Of eight
+networks that were looked at, none exceeds it with 64 samples of its own data, and half of them do with 8."""
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class SampleNote:
+    """What is known of one sample.
+
+    Attributes:
+        name: What messages call it: its number or its file.
+        digest: Of its arrays: equal for equal samples.
+        constant: Whether each of its arrays of several elements holds one number only.
+    """
+
+    name: str
+    digest: bytes
+    constant: bool
+
+    @classmethod
+    def of(cls, name: str, sample: Mapping[str, Array]) -> SampleNote:
+        """Of a sample's arrays by input name."""
+        digest = hashlib.blake2b(digest_size=16)
+        for array in sample.values():
+            digest.update(np.ascontiguousarray(array).data)
+        several = [array for array in sample.values() if array.size > 1]
+        constant = bool(several) and all(bool(np.all(array == array.flat[0])) for array in several)
+        return cls(name, digest.digest(), constant)
+
+
+@dataclass(frozen=True, slots=True)
+class Outlier:
+    """A sample that alone, or with very few others, extends ranges.
+
+    Attributes:
+        sample: What messages call it.
+        factors: By value, largest first: how many times as far as all usual samples it reaches there.
+    """
+
+    sample: str
+    factors: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Unstable:
+    """A value that would take another exponent from half of the samples.
+
+    Attributes:
+        value: Its name.
+        exponent: The one of least error over all samples.
+        halves: Those over every other sample, from the first and from the second; None where all are zero.
+        cost: How many times as large the error over all samples is with the worse of these; infinite where a half knows
+            nothing of the larger elements of the other.
+    """
+
+    value: str
+    exponent: int
+    halves: tuple[int | None, int | None]
+    cost: float
+
+
+@dataclass(frozen=True, slots=True)
+class Guidance:
+    """What is known of the calibration samples.
+
+    Attributes:
+        samples: How many there are.
+        watched: How many of the first ones were looked at one by one.
+        outliers: Those that extend the most ranges first.
+        repeated: Samples that are equal to an earlier one, each with that one.
+        constant: Samples that hold one number only, where others do not.
+        values: How many values have an exponent to choose.
+        unstable: Those that take another one from half of the samples, costliest first; by least squared error,
+            whatever the method.
+    """
+
+    samples: int
+    watched: int
+    outliers: tuple[Outlier, ...] = ()
+    repeated: tuple[tuple[str, str], ...] = ()
+    constant: tuple[str, ...] = ()
+    values: int = 0
+    unstable: tuple[Unstable, ...] = field(default=())
+
+    @property
+    def stable(self) -> bool | None:
+        """Whether there are samples enough; None where there are too few to tell."""
+        if self.watched < LEAST_FOR_HALVES:
+            return None
+        return len(self.unstable) <= MANY * self.values
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know, a sentence each; nothing where all is well, or where there are too few to tell."""
+        if self.watched < LEAST:
+            return ()
+        return (*self._of_outliers(), *self._of_size(), *self._of_repetitions())
+
+    def _of_outliers(self) -> list[str]:
+        lines = []
+        for outlier in self.outliers[:_SHOWN]:
+            value, factor = next(iter(outlier.factors.items()))
+            more = f" and {len(outlier.factors) - 1} more" if len(outlier.factors) > 1 else ""
+            lines.append(
+                f"calibration: {outlier.sample} reaches {factor:.1f} times as far as the others at {value!r}{more}: "
+                "is it a sample like them?"
+            )
+        rest = len(self.outliers) - _SHOWN
+        return [*lines, f"calibration: {rest} more samples like that."] if rest > 0 else lines
+
+    def _of_size(self) -> list[str]:
+        if self.stable is not False:
+            return []
+        return [
+            f"calibration: {len(self.unstable)} of {self.values} values would take another exponent from half of the "
+            f"{self.watched} samples: add samples."
+        ]
+
+    def _of_repetitions(self) -> list[str]:
+        lines = []
+        if len(self.repeated) > MANY * self.watched:
+            sample, earlier = self.repeated[0]
+            count = f"{len(self.repeated)} samples are" if len(self.repeated) > 1 else "one sample is"
+            lines.append(f"calibration: {count} there twice, {sample} as {earlier}.")
+        if self.constant:
+            count = f"{len(self.constant)} samples hold" if len(self.constant) > 1 else "one sample holds"
+            lines.append(f"calibration: {count} one number only, {self.constant[0]}.")
+        return lines
+
+
+def guidance(count: int, samples: Sequence[SampleNote], shares: Mapping[str, Sequence[Share]], bits: int) -> Guidance:
+    """What can be said of calibration samples.
+
+    Args:
+        count: How many there are.
+        samples: The first ones.
+        shares: By value: what each of these contributed.
+        bits: The width exponents are judged for.
+    """
+    seen = {name: found for name, found in shares.items() if any(share.largest > 0 for share in found)}
+    constant = tuple(sample.name for sample in samples if sample.constant)
+    unstable = [found for name, of_value in seen.items() if (found := _unstable(name, of_value, bits)) is not None]
+    return Guidance(
+        count,
+        len(samples),
+        _outliers([sample.name for sample in samples], seen),
+        _repeated(samples),
+        constant if len(constant) < len(samples) else (),
+        len(seen),
+        tuple(sorted(unstable, key=lambda found: -found.cost)),
+    )
+
+
+def _outliers(names: Sequence[str], shares: Mapping[str, Sequence[Share]]) -> tuple[Outlier, ...]:
+    found: dict[int, dict[str, float]] = {}
+    for value, of_value in shares.items():
+        for index, factor in far_out([share.largest for share in of_value]).items():
+            found.setdefault(index, {})[value] = factor
+    ordered = {index: dict(sorted(factors.items(), key=lambda item: -item[1])) for index, factors in found.items()}
+    return tuple(
+        Outlier(names[index], factors) for index, factors in sorted(ordered.items(), key=lambda item: -len(item[1]))
+    )
+
+
+def far_out(largest: Sequence[float]) -> dict[int, float]:
+    """The samples that reach far beyond all others, with how many times as far.
+
+    Args:
+        largest: The largest magnitude of each sample.
+
+    Returns:
+        By index; empty where there is no gap of a factor `FAR` below the few largest, where the usual sample is zero,
+        or where there are too few samples to tell.
+    """
+    if len(largest) < LEAST or median(largest) == 0:
+        return {}
+    order = sorted(range(len(largest)), key=lambda index: -largest[index])
+    gaps = [
+        count
+        for count in range(1, max(1, len(largest) // FEW) + 1)
+        if largest[order[count - 1]] >= FAR * largest[order[count]]
+    ]
+    if not gaps:
+        return {}
+    usual = largest[order[gaps[-1]]]
+    return {index: largest[index] / usual for index in order[: gaps[-1]]}
+
+
+def _repeated(samples: Sequence[SampleNote]) -> tuple[tuple[str, str], ...]:
+    first: dict[bytes, str] = {}
+    found = []
+    for sample in samples:
+        earlier = first.setdefault(sample.digest, sample.name)
+        if earlier != sample.name:
+            found.append((sample.name, earlier))
+    return tuple(found)
+
+
+def _unstable(name: str, shares: Sequence[Share], bits: int) -> Unstable | None:
+    if len(shares) < LEAST_FOR_HALVES:
+        return None
+    whole = least_error_exponent(shares, bits)
+    if whole is None:
+        return None
+    halves = least_error_exponent(shares[::2], bits), least_error_exponent(shares[1::2], bits)
+    others = [half for half in halves if half is not None and half != whole]
+    least = error_of_shares(shares, whole, bits)
+    worst = max((error_of_shares(shares, half, bits) for half in others), default=least)
+    cost = worst / least if least > 0 else np.inf if worst > 0 else 1.0
+    return Unstable(name, whole, halves, float(cost)) if cost >= COSTLY else None
