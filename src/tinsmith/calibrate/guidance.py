@@ -48,7 +48,7 @@ class SampleNote:
     @classmethod
     def of(cls, name: str, sample: Mapping[str, Array]) -> SampleNote:
         """Of a sample's arrays by input name."""
-        digest = hashlib.blake2b(digest_size=16)
+        digest = hashlib.sha256()
         for array in sample.values():
             digest.update(np.ascontiguousarray(array).data)
         several = [array for array in sample.values() if array.size > 1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from tinsmith import __version__
-from tinsmith.cli import checking, files, lists, measure, prepare
+from tinsmith.cli import calibrating, checking, files, lists, measure, prepare
 from tinsmith.cli.group import Group, traceback_option
 
 
@@ -18,6 +18,7 @@ def main() -> None:
 
 for _command in (
     checking.check_command,
+    calibrating.calibration_command,
     prepare.quantize_command,
     measure.run_command,
     measure.eval_command,

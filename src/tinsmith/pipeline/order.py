@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tinsmith.errors import DataError
 from tinsmith.pipeline.choosing import CHECKED_SAMPLES, calibrate, choose, tune_weights
 from tinsmith.pipeline.opening import Progress, open_model
 from tinsmith.pipeline.refusing import refuse_idle, refuse_illegal, refuse_unconnected
@@ -62,10 +63,17 @@ def run(
     )
 
 
-def examine(model: Any, data: Any, recipe: Recipe, target: Target, progress: Progress | None = None) -> Guidance | None:
-    """Run the stages up to calibration, and say what the samples are good for; None where there are none."""
+def examine_data(model: Any, data: Any, recipe: Recipe, target: Target, progress: Progress | None = None) -> Guidance:
+    """Run the stages up to calibration, and say what the samples are good for.
+
+    Raises:
+        DataError: There are none.
+    """
     tell: Progress = progress if progress is not None else lambda stage, done, total: None
-    return calibrate(open_model(model, recipe, target, tell), data, recipe, target, tell).guidance
+    found = calibrate(open_model(model, recipe, target, tell), data, recipe, target, tell).guidance
+    if found is None:
+        raise DataError("there are none.", subject="calibration data", hint="Give a few dozen samples.")
+    return found
 
 
 def _version_notes(target: Target) -> tuple[str, ...]:

@@ -1,16 +1,19 @@
-"""`quantize`: from a user's arguments to a recipe."""
+"""`quantize` and `examine`: from a user's arguments to a recipe."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tinsmith.pipeline.opening import Progress
-from tinsmith.pipeline.order import run
+from tinsmith.pipeline.order import examine_data, run
 from tinsmith.quantized import Quantized
 from tinsmith.recipe import Equalization, Recipe, Scope, Split
 from tinsmith.targets import Target, find
+
+if TYPE_CHECKING:
+    from tinsmith.calibrate.guidance import Guidance
 
 
 def quantize(
@@ -86,13 +89,10 @@ def quantize(
         QuantizationError: No formats satisfy the chip's rules.
         RecipeError: An option is unknown or contradictory.
     """
-    base = recipe if isinstance(recipe, Recipe) else Recipe() if recipe is None else Recipe.read(recipe)
-    pictures = base.preprocessing.model_dump()
-    given = {"mean": _numbers(mean), "std": _numbers(std), "size": _extents(size), "color": color, "layout": layout}
-    pictures.update({key: value for key, value in given.items() if value is not None})
-    chosen = base.changed(
-        target=target.name if isinstance(target, Target) else target,
-        esp_dl=str(target.esp_dl) if esp_dl is None and isinstance(target, Target) else esp_dl,
+    chosen, chip = _chosen(
+        target,
+        recipe,
+        esp_dl=esp_dl,
         bits=bits,
         int16=_several(int16),
         calibration=calibration,
@@ -104,13 +104,73 @@ def quantize(
         equalization=equalization,
         scopes=None if scopes is None else tuple(scopes),
         splits=None if splits is None else tuple(splits),
-        input_shapes=None if input_shapes is None else {k: tuple(v) for k, v in input_shapes.items()},
+        input_shapes=_shapes(input_shapes),
         outputs=_several(outputs),
         samples=samples,
-        preprocessing=pictures,
+        preprocessing=_pictures(mean, std, size, color, layout),
     )
-    chip = find(target if isinstance(target, Target) else chosen.target, chosen.esp_dl)
     return run(model, data, chosen, chip, progress, labels)
+
+
+def examine(
+    model: Any,
+    data: Any,
+    target: str | Target | None = None,
+    *,
+    esp_dl: str | None = None,
+    input_shapes: Mapping[str, Sequence[int]] | None = None,
+    outputs: Sequence[str] | str | None = None,
+    samples: int | None = None,
+    mean: Sequence[float] | float | None = None,
+    std: Sequence[float] | float | None = None,
+    size: int | Sequence[int] | None = None,
+    color: str | None = None,
+    layout: str | None = None,
+    recipe: Recipe | str | Path | None = None,
+    progress: Progress | None = None,
+) -> Guidance:
+    """Say what calibration data are good for, without quantizing.
+
+    Args and raised errors: as for `quantize`, whose result has the same as its `calibration`.
+    """
+    chosen, chip = _chosen(
+        target,
+        recipe,
+        esp_dl=esp_dl,
+        input_shapes=_shapes(input_shapes),
+        outputs=_several(outputs),
+        samples=samples,
+        preprocessing=_pictures(mean, std, size, color, layout),
+    )
+    return examine_data(model, data, chosen, chip, progress)
+
+
+def _chosen(
+    target: str | Target | None,
+    recipe: Recipe | str | Path | None,
+    *,
+    esp_dl: str | None,
+    preprocessing: Mapping[str, Any],
+    **choices: Any,
+) -> tuple[Recipe, Target]:
+    """The recipe with the arguments that are given in place of its own choices, and the chip."""
+    base = recipe if isinstance(recipe, Recipe) else Recipe() if recipe is None else Recipe.read(recipe)
+    given = {key: value for key, value in preprocessing.items() if value is not None}
+    chosen = base.changed(
+        target=target.name if isinstance(target, Target) else target,
+        esp_dl=str(target.esp_dl) if esp_dl is None and isinstance(target, Target) else esp_dl,
+        preprocessing={**base.preprocessing.model_dump(), **given},
+        **choices,
+    )
+    return chosen, find(target if isinstance(target, Target) else chosen.target, chosen.esp_dl)
+
+
+def _pictures(mean: Any, std: Any, size: Any, color: str | None, layout: str | None) -> dict[str, Any]:
+    return {"mean": _numbers(mean), "std": _numbers(std), "size": _extents(size), "color": color, "layout": layout}
+
+
+def _shapes(value: Mapping[str, Sequence[int]] | None) -> dict[str, tuple[int, ...]] | None:
+    return None if value is None else {name: tuple(shape) for name, shape in value.items()}
 
 
 def _several(value: Sequence[str] | str | None) -> tuple[str, ...] | None:
