@@ -103,7 +103,7 @@ class Bench:
                     chip = chip_outputs(program, case.samples, run.target)
                     timed = replace(timed, notes={**timed.notes, "snr_to_own_executor_db": alike})
                     return self._answered(timed, case, chip)
-                except tinsmith.TinsmithError as error:
+                except (tinsmith.TinsmithError, ValueError) as error:
                     refused = str(error)
             self._quantized_by_peer(run, case, folder, case.samples)
             outputs = np.load(folder / "outputs.npy")

@@ -54,8 +54,7 @@ def outcome(
 
 def case(tmp_path: Path) -> networks.Case:
     model, held = classifier(), images(12, seed=2)
-    saved(model, tmp_path / "model.onnx")
-    return networks.Case("small", tmp_path / "model.onnx", images(8), held, answers(model, held))
+    return networks.Case("small", saved(model, tmp_path / "m.onnx"), images(8), held, answers(model, held))
 
 
 def test_figures_of_an_outcome() -> None:
@@ -229,6 +228,66 @@ def test_our_figures_are_those_of_evaluate(tmp_path: Path) -> None:
         same.net_flips,
     )
     assert found.snr_db == pytest.approx(fidelity.snr_db)
+
+
+STUB = """#!{python}
+import json, shutil, sys
+folder, given = sys.argv[6], {given!r}
+report = {{"version": "0", "failed": None, "not_exported": None, "int16": [], "seconds": 1.0, "cpu_seconds": 2.0}}
+report |= {report!r}
+if report["failed"] is None:
+    import numpy as np
+    count = len(np.load(sys.argv[8]))
+    np.save(folder + "/outputs.npy", np.load(given + "/own.npy")[:count])
+    if report["not_exported"] is None:
+        shutil.copy(given + "/model.espdl", folder)
+print("chatter")
+print(json.dumps(report))
+"""
+
+
+def peers(tmp_path: Path, size: int, identity: bool = False, **report: str) -> tuple[Outcome, networks.Case]:
+    """An outcome of a peer that writes our program without the layouts recorded, and computes the same."""
+    model, held = classifier(size=size), images(12, seed=2, size=size)
+    known = networks.Case("small", saved(model, tmp_path / "m.onnx"), images(8, size=size), held, answers(model, held))
+    program = replace(tinsmith.quantize(known.model, known.calibration, "esp32p4").program, metadata={})
+    tinsmith.write(program, tmp_path / "model.espdl")
+    as_file = held if identity else held.transpose(0, 2, 3, 1)
+    own = tinsmith.dequantize(program, tinsmith.simulate(program, {"image": as_file}, "esp32p4"))["scores"]
+    np.save(tmp_path / "own.npy", own)
+    stub = tmp_path / "peer"
+    stub.write_text(STUB.format(python=sys.executable, given=str(tmp_path), report=report))
+    stub.chmod(0o755)
+    run = Run("small", "esp32p4", PEER, "default", {"recipe": "default"})
+    return Bench(tmp_path / "results", str(stub)).measure(run, lambda: known), known
+
+
+@pytest.mark.parametrize("identity", [False, True])
+def test_a_peers_file_is_run_with_the_layout_its_own_executor_had(tmp_path: Path, identity: bool) -> None:
+    found, _ = peers(tmp_path, 3, identity)  # 3×3×3: shapes do not tell
+    assert found.answers == np.load(tmp_path / "own.npy").argmax(axis=1).tolist()
+    assert found.notes["snr_to_own_executor_db"] == math.inf
+    assert (found.seconds, found.cpu_seconds, found.version, found.own_executor) == (1.0, 2.0, "0", False)
+    assert (tmp_path / "results/small/esp32p4/esp-ppq-default.espdl").is_file()
+
+
+def test_a_peers_file_that_cannot_be_had_is_replaced_by_its_own_executor(tmp_path: Path) -> None:
+    found, _ = peers(tmp_path, 8, not_exported="KeyError: no")
+    assert found.answers == np.load(tmp_path / "own.npy").argmax(axis=1).tolist()
+    assert (found.own_executor, found.notes["refused"]) == (True, "KeyError: no")
+
+
+def test_a_peers_recipe_that_fails_says_why(tmp_path: Path) -> None:
+    found, known = peers(tmp_path, 8, failed="RuntimeError: no")
+    assert (found.failed, list(found.answers), found.samples) == ("RuntimeError: no", [], len(known.samples))
+
+
+def test_a_peer_that_is_none_is_a_failure(tmp_path: Path) -> None:
+    run = Run("small", "esp32p4", PEER, "default", {"recipe": "default"})
+    found = Bench(tmp_path / "results", "false").measure(run, lambda: case(tmp_path))
+    assert found.failed == "exit status 1: "
+    with pytest.raises(ValueError, match="no interpreter"):
+        Bench(tmp_path / "other").measure(run, lambda: case(tmp_path))
 
 
 def test_what_we_refuse_is_a_failure_with_the_reason(tmp_path: Path) -> None:
