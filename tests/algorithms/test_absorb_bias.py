@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from onnx import helper
 
+from tests.algorithms.deployed import deployed, noise
 from tests.algorithms.scalable import canonical, model, run, samples
 from tests.e2e.random_models import models
 from tinsmith.algorithms.absorb_bias import RESERVE, Absorbed, absorb
@@ -18,7 +19,6 @@ from tinsmith.algorithms.tune import separated
 from tinsmith.graph.network import with_constants
 from tinsmith.ops.floatnode import Array, Network
 
-RNG = np.random.default_rng(0)
 Nodes = list[onnx.NodeProto]
 
 
@@ -28,7 +28,11 @@ def _conv(name: str, source: str, result: str, weights: str, *more: str, **attri
 
 def _net(nodes: Nodes, channels: int = 4, size: int = 6, **constants: Array) -> tuple[onnx.ModelProto, Network]:
     """First a convolution "start" x → a with large biases; ``nodes`` compute y from a."""
-    known = {"w0": RNG.standard_normal((channels, 3, 1, 1)), "b0": np.linspace(-9, 12, channels), **constants}
+    known = {
+        "w0": np.random.default_rng(1).standard_normal((channels, 3, 1, 1)),
+        "b0": np.linspace(-9, 12, channels),
+        **constants,
+    }
     start = _conv("start", "x", "a", "w0", "b0")
     used = {name for node in nodes for name in node.input} | {"w0", "b0"}
     wanted = {name: array for name, array in known.items() if name in used}
@@ -60,7 +64,10 @@ def _range(net: Network, data: list[dict[str, Array]], name: str) -> tuple[Array
     return np.min([a.min(axis=axes) for a in arrays], axis=0), np.max([a.max(axis=axes) for a in arrays], axis=0)
 
 
-POINT = {"w1": RNG.standard_normal((5, 4, 1, 1)), "b1": RNG.standard_normal(5)}
+POINT = {
+    "w1": np.random.default_rng(2).standard_normal((5, 4, 1, 1)),
+    "b1": np.random.default_rng(2).standard_normal(5),
+}
 
 
 def test_a_linear_bottleneck_is_centred() -> None:
@@ -99,7 +106,7 @@ def test_residual_sums() -> None:
         helper.make_node("Add", ["a", "b"], ["s"], name="sum"),
         _conv("next", "s", "y", "w1", "b1"),
     ]
-    proto, _ = _net(nodes, w2=RNG.standard_normal((4, 5, 1, 1)), b2=np.full(4, 5.0), **POINT)
+    proto, _ = _net(nodes, w2=np.random.default_rng(2).standard_normal((4, 5, 1, 1)), b2=np.full(4, 5.0), **POINT)
     _, result, data = _absorbed(proto)
     low, high = _range(result.network, data, "a")
     assert np.allclose(low, -high, atol=1e-4)
@@ -115,7 +122,7 @@ def test_a_difference_subtracts_the_constants() -> None:
         helper.make_node("Sub", ["a", "b"], ["s"], name="difference"),
         _conv("next", "s", "y", "w1", "b1"),
     ]
-    proto, _ = _net(nodes, w2=RNG.standard_normal((4, 3, 1, 1)), b2=np.full(4, 5.0), **POINT)
+    proto, _ = _net(nodes, w2=np.random.default_rng(2).standard_normal((4, 3, 1, 1)), b2=np.full(4, 5.0), **POINT)
     _, result, _ = _absorbed(proto)
     assert np.allclose(result.shifts["s"], result.shifts["a"] - result.shifts["b"])
     assert np.abs(result.shifts["b"]).min() > 1
@@ -146,7 +153,12 @@ def test_a_difference_subtracts_the_constants() -> None:
 )
 def test_where_nothing_may_be_shifted(nodes: Nodes) -> None:
     """Borders of zeros, functions, results of the network, positions that are treated differently."""
-    proto, _ = _net(nodes, w3=RNG.standard_normal((5, 4, 3, 3)), w4=RNG.standard_normal((4, 2, 2, 2)), **POINT)
+    proto, _ = _net(
+        nodes,
+        w3=np.random.default_rng(2).standard_normal((5, 4, 3, 3)),
+        w4=np.random.default_rng(2).standard_normal((4, 2, 2, 2)),
+        **POINT,
+    )
     net, result, _ = _absorbed(proto)
     assert result.network is net
     assert not result.shifts
@@ -184,13 +196,13 @@ def test_where_nothing_may_be_shifted(nodes: Nodes) -> None:
 def test_where_everything_may_be_shifted(nodes: Nodes) -> None:
     """Windows without borders, pooling, data movers, several readers, a constant that is added."""
     constants = {
-        "w3": RNG.standard_normal((5, 4, 3, 3)),
-        "w5": RNG.standard_normal((4, 1, 3, 3)),
-        "w6": RNG.standard_normal((4, 2, 1, 1)),
-        "w7": RNG.standard_normal((5, 4)),
-        "w8": RNG.standard_normal((4 * 36, 3)) / 9,
+        "w3": np.random.default_rng(2).standard_normal((5, 4, 3, 3)),
+        "w5": np.random.default_rng(2).standard_normal((4, 1, 3, 3)),
+        "w6": np.random.default_rng(2).standard_normal((4, 2, 1, 1)),
+        "w7": np.random.default_rng(2).standard_normal((5, 4)),
+        "w8": np.random.default_rng(2).standard_normal((4 * 36, 3)) / 9,
         "sizes": np.array([1, 3], np.int64),
-        "k": RNG.standard_normal((1, 4, 1, 1)),
+        "k": np.random.default_rng(2).standard_normal((1, 4, 1, 1)),
     }
     proto, _ = _net(nodes, **constants, **POINT)
     _, result, _ = _absorbed(proto)
@@ -251,3 +263,19 @@ def test_paths_of_a_block() -> None:
     assert [taker.node.name for taker in path.takers] == ["next"]
     assert np.array_equal(path.takers[0].columns, [1, 2, 3, 4])
     assert path.free.all()
+
+
+@pytest.mark.parametrize("target", ["esp32s3", "esp32p4"])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_it_runs_and_helps_where_biases_are_high(target: str, bits: int) -> None:
+    """Channels between -20 and 20 that vary by a tenth of that: 7 dB less noise on the chip in either width."""
+    nodes = [_conv("next", "a", "b", "w1", "b1"), helper.make_node("Relu", ["b"], ["y"], name="relu")]
+    proto, _ = _net(nodes, **(POINT | {"b0": np.array([-20.0, 20.0, 15.0, -18.0])}))
+    found, net = canonical(proto)
+    result = absorb(found, separated(net), samples(net, 8))
+    wanted = [run(net, sample)["y"].transpose(0, 2, 3, 1) for sample in samples(net, 8)]
+    before, after = (
+        noise(*deployed(one, target, bits), target, wanted)
+        for one in (found, with_constants(found, net, result.network))
+    )
+    assert after < 0.2 * before
