@@ -102,7 +102,7 @@ def test_every_choice_changes_the_digest() -> None:
         Recipe.of(algorithms=()),
         Recipe.of(algorithms=("classic_equalize",)),
         Recipe.of(algorithms=("classic_equalize",), equalization={"opt_level": 2}),
-        Recipe.of(algorithms=("split_layers",), splits=[{"layers": ["a"]}]),
+        Recipe.of(splits=[{"layers": ["a"]}]),
         Recipe.of(scopes=[{"layers": ["a"], "bits": 16}]),
         Recipe.of(scopes=[{"layers": ["a"], "tune": False}]),
     ]
@@ -261,7 +261,16 @@ MORE_WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "options of nothing": ({"equalization": {}}, "equalization is of the algorithm 'classic_equalize': name it"),
     "another's splits": (
         {"algorithms": ["split_layers"], "splits": [{"layers": ["a"], "method": "channels"}]},
-        "split with method 'channels' is of the algorithm 'split_channels': name it",
+        "algorithms: a split has method 'channels': name 'split_channels' as well; algorithms: 'split_layers' needs to",
+    ),
+    "splits of nothing": ({"algorithms": ["split_layers"]}, "algorithms: 'split_layers' needs to know which layers"),
+    "a level of halves": (
+        {"splits": [{"layers": ["a"], "opt_level": 2}]},
+        "split 1: opt_level is given, and method is 'balance': only 'channels' has one",
+    ),
+    "a threshold of zero": (
+        {"splits": [{"layers": ["a"], "value_threshold": 0.0}]},
+        "split 1: value_threshold: input should be greater than 0",
     ),
     "a multiplier of nothing": (
         {"algorithms": ["classic_equalize"], "equalization": {"act_multiplier": 2.0}},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +14,10 @@ import tinsmith as package
 from tests.cli.conftest import Workshop
 from tests.cli.shell import error, ok, rows, tinsmith
 from tests.small_net import classifier, images, saved
-from tinsmith.cli.options import names, numbers, shape, size
+from tinsmith.cli.options import names, numbers, shape, share, size
+from tinsmith.errors import RecipeError
 from tinsmith.ops import operators
+from tinsmith.recipe import Recipe
 
 
 def test_what_it_did_is_said(workshop: Workshop, tmp_path: Path) -> None:
@@ -76,6 +79,79 @@ def test_every_option_reaches_the_recipe(workshop: Workshop, tmp_path: Path) -> 
         "esp_dl 3.3.5; bits 16; int16 ^conv$,gemm; calibration percentile; effort fast; samples 5; "
         "input_shapes image=1,3,8,8; outputs scores; mean 0.5; std 2.0,2.0,3.0; layout NCHW"
     )
+
+
+def test_options_of_algorithms_reach_the_recipe(
+    workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are looked at before anything runs."""
+    given: dict[str, Any] = {}
+
+    def run(model: object, data: object, recipe: Recipe, target: object, progress: object, labels: object) -> None:
+        given.update(recipe=recipe, labels=labels)
+        raise RecipeError("stop")
+
+    monkeypatch.setattr("tinsmith.pipeline.quantizing.run", run)
+    options = ("--effort", "best", "--max-drop", "0.3", "--int16-budget", "10%", "--labels", workshop.labels)
+    options = (*options, "--algorithms", "round,correct_bias", "--percentile", "99.5", "--calibration", "percentile")
+    common = ("quantize", workshop.model, "--data", workshop.calibration, "-o", tmp_path)
+    assert "stop" in error(*common, *options)
+    assert given["labels"] == str(workshop.labels)
+    assert given["recipe"] == Recipe.of(
+        effort="best",
+        max_drop=0.3,
+        int16_budget=0.1,
+        algorithms=("round", "correct_bias"),
+        percentile=99.5,
+        calibration="percentile",
+    )
+
+
+def test_the_table_of_layers(workshop: Workshop, tmp_path: Path) -> None:
+    common = ("quantize", workshop.model, "--data", workshop.calibration, "-o", tmp_path, "--effort", "fast")
+    said = rows(ok(*common, "--int16", "gemm", "--table"))
+    start = said.index(["layer", "operator", "precision", "weights", "output", "why"])
+    table = {line[0]: line[1:] for line in said[start + 2 :]}
+    assert list(table) == ["conv", "relu", "pool", "flatten", "gemm"]
+    assert table["conv"][:2] == ["Conv", "int8"]
+    assert table["relu"][-2:] == ["within", "'conv'"]
+    assert table["gemm"][1] == "int16"
+    assert table["gemm"][-3:] == ["chosen", "by", "'gemm'"]
+    outcome = tinsmith(*common, "--table", "--print-recipe")
+    assert tomllib.loads(outcome.out)["effort"] == "fast"
+    assert "precision" in outcome.err
+
+
+def test_scopes_of_a_recipe_are_described(workshop: Workshop, tmp_path: Path) -> None:
+    (tmp_path / "r.toml").write_text('[[scope]]\nlayers = ["conv", "gemm"]\nbits = 16\n', "utf-8")
+    options = ("--data", workshop.calibration, "-o", tmp_path, "--recipe", tmp_path / "r.toml", "--effort", "fast")
+    said = ok("quantize", workshop.model, *options)
+    assert "r.toml; effort fast; scopes layers=conv,gemm, bits=16" in " ".join(said.split())
+    assert rows(said)[1][1:5] == ["2", "int8,", "3", "int16"]
+
+
+def test_the_recipe_of_a_file(workshop: Workshop, tmp_path: Path) -> None:
+    common = ("quantize", workshop.model, "--data", workshop.calibration)
+    printed = ok(*common, "-o", tmp_path / "a", "--int16", "conv", "--print-recipe")
+    assert ok("inspect", tmp_path / "a/model.espdl", "--recipe") == printed
+    ok(*common, "-o", tmp_path / "b", "--recipe", tmp_path / "a/model.espdl")
+    assert (tmp_path / "a/model.espdl").read_bytes() == (tmp_path / "b/model.espdl").read_bytes()
+
+
+def test_layers_are_split(workshop: Workshop, tmp_path: Path) -> None:
+    (tmp_path / "r.toml").write_text('[[split]]\nlayers = ["gemm"]\nvalue_threshold = 1.0\n', "utf-8")
+    common = ("quantize", workshop.model, "--data", workshop.calibration, "-o", tmp_path / "a", "--table")
+    said = ok(*common, "--recipe", tmp_path / "r.toml")
+    assert "note: split 1 (balance): 'gemm'; 54 multiply-accumulates and 48 weights more." in said
+    assert [line[1] for line in rows(said) if line[:1] and line[0].startswith("gemm")] == ["Gemm", "Gemm", "Add"]
+    (tmp_path / "r.toml").write_text('[[split]]\nlayers = ["gamm"]\n', "utf-8")
+    assert "split 1: 'gamm' matches no layer with constant weights. Close names: 'gemm'." in error(
+        *common, "--recipe", tmp_path / "r.toml"
+    )
+    (tmp_path / "r.toml").write_text(
+        '[[split]]\nlayers = ["gemm"]\nmethod = "channels"\nvalue_threshold = 99\n', "utf-8"
+    )
+    assert "split 1 (channels): nothing, no weight is that large" in ok(*common, "--recipe", tmp_path / "r.toml")
 
 
 def test_a_printed_recipe_leads_to_the_same_file(workshop: Workshop, tmp_path: Path) -> None:
@@ -178,6 +254,10 @@ FAILURES = {
     "mean as text": (("--mean", "half"), "'half' is neither a number"),
     "size as text": (("--size", "big"), "'big' is no size"),
     "no samples": (("--samples", "0"), "0 is not in the range x>=1"),
+    "a share of ten": (("--int16-budget", "10"), "'10' is no share; write 10% or 0.1."),
+    "a share as text": (("--int16-budget", "some"), "'some' is no share"),
+    "unknown algorithm": (("--algorithms", "magic"), "algorithms.0: input should be 'equalize'"),
+    "labels for nothing": (("--labels", "labels.npy"), "labels: labels are given, and nothing asks for them."),
     "size of arrays": (("--size", "9,9"), "size"),
 }
 
@@ -221,3 +301,4 @@ def test_values_of_options() -> None:
     assert numbers("0.5,-1e2, 3") == (0.5, -100.0, 3.0)
     assert (size("96"), size("96,128"), size("96x128")) == (96, (96, 128), (96, 128))
     assert names("a, b") == ("a", "b")
+    assert (share("10%"), share(" 0.1"), share("100 %")) == (0.1, 0.1, 1.0)

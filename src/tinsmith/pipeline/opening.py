@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tinsmith.errors import UnsupportedError
-from tinsmith.recipe import Recipe
+from tinsmith.errors import RecipeError, UnsupportedError
+from tinsmith.recipe import Recipe, Split
 from tinsmith.targets import Target
 
 if TYPE_CHECKING:
@@ -47,13 +48,50 @@ def open_model(model: Any, recipe: Recipe, target: Target, tell: Progress) -> Op
     source = importers.load(model)
     with way_out(source, bool(recipe.outputs)):
         canonical = canonicalize(source, input_shapes=recipe.input_shapes or None, outputs=recipe.outputs or None)
+        canonical, done = _split(canonical, recipe.splits)
         net = network(canonical)
         placement = _placed(net, recipe, target)
     small = small_tables(net, {name: decision.bits for name, decision in placement.items()}, target)
     if small:
         net = without_functions(net, small)
         placement = _placed(net, recipe, target)
-    return Opened(canonical, net, placement, () if recipe.outputs else head_notes(source))
+    return Opened(canonical, net, placement, (*done, *(() if recipe.outputs else head_notes(source))))
+
+
+def _split(model: ir.Model, splits: Sequence[Split]) -> tuple[ir.Model, tuple[str, ...]]:
+    """The model with layers split as the recipe says, and what that costs."""
+    from tinsmith.algorithms.split_channels import ChannelSplitOptions, split_channels
+    from tinsmith.algorithms.split_layers import SplitOptions, split_layers
+
+    notes: list[str] = []
+    for number, split in enumerate(splits, 1):
+        given = {"value_threshold": split.value_threshold, "opt_level": split.opt_level}
+        chosen: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+        with _of_table(f"split {number}"):
+            if split.method == "channels":
+                options = ChannelSplitOptions(interested_layers=split.layers, **chosen)
+                doubled = split_channels(model, options)
+                model = doubled.model
+                names = [name for found in doubled.doubled for name in found.before]
+                extra = doubled.extra
+            else:
+                halves = split_layers(model, SplitOptions(split.layers, method=split.method, **chosen))
+                model = halves.model
+                names = [found.layer for found in halves.layers]
+                extra = halves.extra
+        cost = f"{extra.macs:,} multiply-accumulates and {extra.weights:,} weights more"
+        what = ", ".join(map(repr, names)) if names else "nothing, no weight is that large"
+        notes.append(f"split {number} ({split.method}): {what}; {cost}.")
+    return model, tuple(notes)
+
+
+@contextmanager
+def _of_table(subject: str) -> Iterator[None]:
+    """Errors name the table of the recipe."""
+    try:
+        yield
+    except RecipeError as error:
+        raise RecipeError(error.reason, subject=subject, hint=error.hint) from error
 
 
 def _placed(net: Network, recipe: Recipe, target: Target) -> dict[str, Decision]:

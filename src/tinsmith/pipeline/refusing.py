@@ -27,12 +27,12 @@ def refuse_idle(recipe: Recipe, data: Any, labels: Any) -> None:
 def refuse_unconnected(recipe: Recipe) -> None:
     """Refuse options that no stage reads so far, rather than leave them out silently."""
     standard = Recipe()
-    for option in ("max_drop", "int16_budget", "algorithms", "equalization", "splits"):
+    for option in ("max_drop", "int16_budget", "algorithms", "equalization"):
         if getattr(recipe, option) != getattr(standard, option):
             raise RecipeError("is not available yet.", subject=option, hint="Leave it out.")
     if recipe.effort == "best":
         raise RecipeError("'best' is not available yet.", subject="effort", hint="Leave it out.")
-    if any(scope.tune is not None for scope in recipe.scopes):
+    if recipe.effort != "fast" and any(scope.tune is not None for scope in recipe.scopes):
         raise RecipeError("is not available yet.", subject="tune", hint="Leave it out, or effort = 'fast'.")
 
 

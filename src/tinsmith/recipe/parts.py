@@ -94,13 +94,23 @@ class Equalization(Strict):
 
 
 class Split(Strict):
-    """Layers that are computed as several, so that each part has weights of one size; costs time on the chip.
+    """Layers whose large weights get company, so that a finer step suffices; costs time and weights on the chip.
 
     Attributes:
-        layers: Regular expressions.
-        method: ``balance`` and ``random`` split a layer's weights into two layers whose results are added, half of each
-            weight in either or shares at random; ``channels`` splits channels with large weights into several.
+        layers: Regular expressions, or names.
+        method: ``balance`` and ``random`` make two layers of one, whose results are added: half of each large weight
+            goes to either, or shares at random. ``channels`` doubles the channels with large weights.
+        value_threshold: Only weights of a larger magnitude count: 2.0 by default, 0.5 for ``channels``.
+        opt_level: Of ``channels``. 1: channels that no Add or Sub takes part in; 2: those as well. By default 1.
     """
 
     layers: SomeNames
     method: Literal["balance", "random", "channels"] = "balance"
+    value_threshold: float | None = Field(default=None, gt=0.0)
+    opt_level: Literal[1, 2] | None = None
+
+    @model_validator(mode="after")
+    def _levels_of_channels(self) -> Split:
+        if self.opt_level is not None and self.method != "channels":
+            raise ValueError(f"opt_level is given, and method is {self.method!r}: only 'channels' has one")
+        return self

@@ -46,7 +46,7 @@ class Recipe(Strict):
         preprocessing: For folders of images.
         equalization: Of the algorithm ``classic_equalize``.
         scopes: Choices for some layers. In TOML each is a table ``[[scope]]``.
-        splits: Of the algorithms ``split_layers`` and ``split_channels``. In TOML each is a table ``[[split]]``.
+        splits: Layers to split. In TOML each is a table ``[[split]]``.
     """
 
     target: str = "esp32s3"
@@ -83,9 +83,18 @@ class Recipe(Strict):
             found.append("algorithms are named, and effort = 'fast' runs none: leave out one of the two")
         if self.equalization is not None and "classic_equalize" not in named:
             found.append("equalization is of the algorithm 'classic_equalize': name it in algorithms")
-        for method in dict.fromkeys(split.method for split in self.splits):
-            if _SPLITTERS[method] not in named:
-                found.append(f"split with method {method!r} is of the algorithm {_SPLITTERS[method]!r}: name it too")
+        wanted = {_SPLITTERS[split.method]: split.method for split in self.splits}
+        if self.algorithms is not None:
+            found += [
+                f"algorithms: a split has method {method!r}: name {algorithm!r} as well"
+                for algorithm, method in wanted.items()
+                if algorithm not in named
+            ]
+        found += [
+            f"algorithms: {algorithm!r} needs to know which layers: add a table [[split]] (splits) with such a method"
+            for algorithm in dict.fromkeys(_SPLITTERS.values())
+            if algorithm in named and algorithm not in wanted
+        ]
         return found
 
     def _of_widths(self) -> list[str]:
