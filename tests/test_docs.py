@@ -41,6 +41,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     np.save(tmp_path / "labels.npy", answers(model, test))
     np.save(tmp_path / "nhwc.npy", images(8).transpose(0, 2, 3, 1))
     np.savez(tmp_path / "data.npz", X=images(8), y=np.zeros(8, np.int64))
+    (tmp_path / "recipe.toml").write_text(blocks(ROOT / "docs/recipes.md", "toml")[0], "utf-8")
     pictures = np.random.default_rng(0).integers(0, 256, (4, 12, 10, 3), np.uint8)
     (tmp_path / "images").mkdir()
     for index, picture in enumerate(pictures):
@@ -60,12 +61,29 @@ def test_python_examples_run(page: str, desk: Path) -> None:
     assert {name: array.shape for name, array in on_chip.items()} == {"scores": (8, 6)}
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/getting_started.md", "docs/data.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/getting_started.md", "docs/data.md", "docs/recipes.md"])
 def test_commands_run(page: str, desk: Path) -> None:
     lines = [line for block in blocks(ROOT / page, "sh") for line in block.splitlines() if line.startswith("tinsmith ")]
     assert len(lines) >= 2
     for line in lines:
         ok(*shlex.split(line, comments=True)[1:])
+
+
+def test_the_recipes_page_is_true(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import tinsmith
+    from tinsmith.recipe import Equalization, Recipe
+
+    page = ROOT / "docs/recipes.md"
+    (example,) = blocks(page, "python")
+    exec(compile(example, str(page), "exec"), {"np": np, "tinsmith": tinsmith})
+    assert "gemm Gemm int16 chosen by '^gemm$' of scope 1" in capsys.readouterr().out
+    for block in blocks(page, "toml"):
+        recipe = Recipe.parse(block)
+        assert tinsmith.quantize("model.onnx", np.load("calibration.npy"), recipe=recipe).recipe == recipe
+    text = page.read_text("utf-8")
+    fields = {"preprocessing", "equalization", "scopes", "splits", *Equalization.model_fields}
+    assert [name for name in Recipe.model_fields if name not in fields and f"`{name}" not in text] == []
+    assert [name for name in Equalization.model_fields if f"`{name}`" not in text] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
