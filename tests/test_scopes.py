@@ -48,6 +48,11 @@ def test_a_scope_takes_back_what_a_pattern_chose(chain: Network) -> None:
     assert found["conv2"].reason == "chosen by '^conv2$' of scope 1"
 
 
+def test_what_a_user_named_is_known(chain: Network) -> None:
+    found = place(chain, S3, int16=("relu1",), scopes=[Scope(layers=("sigmoid",), bits=8)])
+    assert {name for name, decision in found.items() if decision.chosen} == {"conv1", "relu1", "sigmoid"}
+
+
 def test_an_activation_decides_for_its_node_if_it_is_named_later(chain: Network) -> None:
     both = [Scope(layers=("conv1",), bits=16), Scope(layers=("relu1",), bits=8)]
     assert {precisions(chain, both)[name] for name in ("conv1", "relu1")} == {"int8"}

@@ -26,11 +26,13 @@ class Decision:
         precision: What it runs in.
         reason: Why, for reports.
         forced: Whether the runtime lacks the precision it would have had.
+        chosen: Whether the user named the node and its width: nothing but what the runtime lacks may change it.
     """
 
     precision: Precision
     reason: str
     forced: bool = False
+    chosen: bool = False
 
     @property
     def bits(self) -> int:
@@ -137,9 +139,10 @@ def _decisions(network: Network, target: Target, bits: int, chosen: Mapping[str,
         source = producers.get(node.input(0).name) if node.has(0) else None
         if node.name in absorbed:
             with_it = decisions[absorbed[node.name]].precision
-            decision = Decision(with_it, f"with {absorbed[node.name]!r}, whose activation it is")
+            named = decisions[absorbed[node.name]].chosen
+            decision = Decision(with_it, f"with {absorbed[node.name]!r}, whose activation it is", chosen=named)
         elif node.name in chosen:
-            decision = Decision(_precision(chosen[node.name].bits), chosen[node.name].reason)
+            decision = Decision(_precision(chosen[node.name].bits), chosen[node.name].reason, chosen=True)
         elif not operator.passive:
             decision = default
         elif source is not None:

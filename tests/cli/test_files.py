@@ -25,6 +25,33 @@ def test_inspect(workshop: Workshop) -> None:
     ]
 
 
+def test_inspect_shows_recipe_and_choices(workshop: Workshop) -> None:
+    lines = ok("inspect", workshop.espdl).splitlines()
+    assert lines[lines.index("  recipe:") + 1] == '    target = "esp32s3"'
+    start = lines.index("  choices:") + 1
+    assert lines[start : start + 3] == [
+        '    effort = "default"', '    won = "equalized, rounded for the data"', "    [snr_db]",
+    ]  # fmt: skip
+
+
+def test_inspect_prints_the_recipe_alone(workshop: Workshop, tmp_path: Path) -> None:
+    program = package.read(workshop.espdl)
+    assert ok("inspect", workshop.espdl, "--recipe") == program.metadata["recipe"]
+    package.write(replace(program, metadata={}), tmp_path / "bare.espdl")
+    assert "bare.espdl: holds no recipe." in error("inspect", tmp_path / "bare.espdl", "--recipe")
+
+
+def test_diff_names_the_lines_of_a_recipe_that_differ(workshop: Workshop, tmp_path: Path) -> None:
+    program = package.read(workshop.espdl)
+    text = program.metadata["recipe"].replace("bits = 8", "bits = 16")
+    package.write(replace(program, metadata={**program.metadata, "recipe": text}), tmp_path / "other.espdl")
+    outcome = tinsmith("diff", workshop.espdl, tmp_path / "other.espdl")
+    assert outcome.out == "metadata 'recipe': bits = 8 → bits = 16\n"
+    package.write(replace(program, metadata={**program.metadata, "recipe": f"{text}x = 1\n"}), tmp_path / "b.espdl")
+    outcome = tinsmith("diff", tmp_path / "other.espdl", tmp_path / "b.espdl")
+    assert outcome.out == "metadata 'recipe': nothing → x = 1\n"
+
+
 def test_diff_of_equal_files(workshop: Workshop, tmp_path: Path) -> None:
     copy = tmp_path / "kopie.espdl"
     copy.write_bytes(workshop.espdl.read_bytes())

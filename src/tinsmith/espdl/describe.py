@@ -97,7 +97,7 @@ def diff(a: Program, b: Program) -> list[str]:
 def _differences(a: Program, b: Program) -> Iterator[str]:
     for part in _MODEL_PARTS:
         yield from _changed(f"model {part}", getattr(a, part), getattr(b, part))
-    yield from _each("metadata", a.metadata, b.metadata, _changed)
+    yield from _each("metadata", a.metadata, b.metadata, _text)
     yield from _each("opset", a.opset, b.opset, _changed)
     for what, mine, theirs in (("input", a.inputs, b.inputs), ("output", a.outputs, b.outputs)):
         yield from _changed(f"{what}s", [value.name for value in mine], [value.name for value in theirs])
@@ -130,6 +130,16 @@ def _by_name(values: Sequence[Value]) -> dict[str, Value]:
 def _changed(what: str, mine: object, theirs: object) -> Iterator[str]:
     if mine != theirs:
         yield f"{what}: {mine!r} → {theirs!r}"
+
+
+def _text(what: str, mine: str, theirs: str) -> Iterator[str]:
+    """Of texts of several lines, those that are not in both."""
+    ours, others = mine.splitlines(), theirs.splitlines()
+    if max(len(ours), len(others)) < 2:
+        yield from _changed(what, mine, theirs)
+    elif mine != theirs:
+        ends = [", ".join(line for line in a if line and line not in b) for a, b in ((ours, others), (others, ours))]
+        yield f"{what}: {ends[0] or 'nothing'} → {ends[1] or 'nothing'}"
 
 
 def _nodes(mine: Sequence[Node], theirs: Sequence[Node]) -> Iterator[str]:
