@@ -22,6 +22,7 @@ from tinsmith.calibrate.stats import Stats
 from tinsmith.errors import DataError
 from tinsmith.pipeline import examine
 from tinsmith.quant.rounding import Rounding
+from tinsmith.recipe import Recipe
 
 HALF_UP = Rounding.HALF_UP
 magnitudes = st.floats(1e-3, 1e3)
@@ -202,6 +203,29 @@ def test_the_result_of_quantizing_has_it_too() -> None:
     assert quantized.calibration == examine(classifier(), images(12))
     assert isinstance(quantized.calibration, Guidance)
     assert quantized.calibration.samples == 12
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_methods_are_compared(bits: int) -> None:
+    """Each chooses what quantizing with it chooses where no rule interferes, and none has less error than mse."""
+    data = images(16)
+    data[3] *= 9
+    recipe = Recipe.of(bits=bits, percentile=99.0, effort="fast")
+    found = examine(classifier(), data, recipe=recipe, methods=True)
+    rows = {row.value: row for row in found.methods}
+    assert {value: row.layer for value, row in rows.items()} == {
+        "image": "", "active": "relu", "pooled": "pool", "scores": "gemm",
+    }  # fmt: skip
+    assert (rows["image"].minimum, rows["image"].maximum) == (data.min(), data.max())
+    for method in ("minmax", "percentile", "kl"):
+        formats = tinsmith.quantize(classifier(), data, recipe=recipe, calibration=method).formats
+        assert rows["image"].exponents[method] == formats.values["image"].exponent
+    for row in found.methods:
+        assert row.decibels["mse"] == 0
+        assert min(row.decibels.values()) == 0
+    assert rows["image"].exponents["percentile"] < rows["image"].exponents["minmax"]
+    assert rows["image"].decibels["percentile"] > 0
+    assert examine(classifier(), data, recipe=recipe).methods == ()
 
 
 def test_without_data_there_is_nothing_to_say() -> None:

@@ -38,6 +38,13 @@ def test_data_that_are_not(workshop: Workshop, tmp_path: Path) -> None:
     assert ["value", "exponent", "one", "half", "the", "other", "error", "in", "dB"] in said
 
 
+def test_methods_side_by_side(workshop: Workshop) -> None:
+    said = rows(ok("calibration", workshop.model, "--data", workshop.calibration, "--methods"))
+    start = said.index(["value", "layer", "smallest", "largest", "minmax", "mse", "percentile", "kl"])
+    assert [line[0] for line in said[start + 2 :]] == ["image", "active", "pooled", "scores"]
+    assert said[start + 3][1] == "relu"
+
+
 def test_few_samples(workshop: Workshop, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", images(3))
     said = ok("calibration", workshop.model, "--data", tmp_path / "x.npy")

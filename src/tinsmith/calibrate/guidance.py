@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from math import inf, log10
 from statistics import median
 
 import numpy as np
 
+from tinsmith.calibrate.exponents import METHODS, choose_exponent, error_of
 from tinsmith.calibrate.per_sample import Share, error_of_shares, least_error_exponent
+from tinsmith.calibrate.stats import Stats
 from tinsmith.ops.floatnode import Array
 
 FAR = 2.0
@@ -88,6 +91,51 @@ class Unstable:
 
 
 @dataclass(frozen=True, slots=True)
+class Methods:
+    """What the methods of calibration choose for one value by itself.
+
+    Attributes:
+        value: Its name.
+        layer: The layer that computes it; empty for inputs.
+        minimum: Smallest element seen.
+        maximum: Largest element seen.
+        exponents: By method.
+        decibels: By method: how much larger the squared error is than with `mse`.
+    """
+
+    value: str
+    layer: str
+    minimum: float
+    maximum: float
+    exponents: Mapping[str, int]
+    decibels: Mapping[str, float]
+
+
+def methods_compared(stats: Stats, layers: Mapping[str, str], percentile: float) -> tuple[Methods, ...]:
+    """What each method would choose for each value, in the narrowest of the widths observed.
+
+    Args:
+        stats: With histograms.
+        layers: By value: the layer that computes it.
+        percentile: For the method of that name.
+    """
+    found = []
+    for name, seen in stats.items():
+        bits = min(seen.candidates)
+        chosen = {method: choose_exponent(seen, bits, method, percentile=percentile) for method in METHODS}
+        errors = {method: error_of(seen, exponent, bits) for method, exponent in chosen.items()}
+        worse = {method: _decibels(error, errors["mse"]) for method, error in errors.items()}
+        found.append(Methods(name, layers.get(name, ""), seen.minimum, seen.maximum, chosen, worse))
+    return tuple(found)
+
+
+def _decibels(error: float, least: float) -> float:
+    if error == least:
+        return 0.0
+    return 10 * log10(error / least) if least > 0 else inf
+
+
+@dataclass(frozen=True, slots=True)
 class Guidance:
     """What is known of the calibration samples.
 
@@ -100,6 +148,7 @@ class Guidance:
         values: How many values have an exponent to choose.
         unstable: Those that take another one from half of the samples, costliest first; by least squared error,
             whatever the method.
+        methods: What the methods would choose, value by value, where that was asked for.
     """
 
     samples: int
@@ -108,7 +157,8 @@ class Guidance:
     repeated: tuple[tuple[str, str], ...] = ()
     constant: tuple[str, ...] = ()
     values: int = 0
-    unstable: tuple[Unstable, ...] = field(default=())
+    unstable: tuple[Unstable, ...] = ()
+    methods: tuple[Methods, ...] = ()
 
     @property
     def stable(self) -> bool | None:
@@ -234,5 +284,5 @@ def _unstable(name: str, shares: Sequence[Share], bits: int) -> Unstable | None:
     others = [half for half in halves if half is not None and half != whole]
     least = error_of_shares(shares, whole, bits)
     worst = max((error_of_shares(shares, half, bits) for half in others), default=least)
-    cost = worst / least if least > 0 else np.inf if worst > 0 else 1.0
+    cost = worst / least if least > 0 else inf if worst > 0 else 1.0
     return Unstable(name, whole, halves, float(cost)) if cost >= COSTLY else None

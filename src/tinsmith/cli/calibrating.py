@@ -26,6 +26,7 @@ from tinsmith.cli.options import (
 @click.option("--target", metavar="CHIP", help="The chip, see `tinsmith targets`.  [default: esp32s3]")
 @esp_dl_option
 @click.option("--recipe", type=existing_file, help="Choices from a TOML or .espdl file; options override it.")
+@click.option("--methods", is_flag=True, help="Compare what the methods of --calibration choose for each value.")
 @opening_options
 @data_options
 @common_options

@@ -50,7 +50,14 @@ class State:
 
 
 def calibrate(
-    opened: Opened, data: Any, recipe: Recipe, target: Target, tell: Progress, labels: Any = None
+    opened: Opened,
+    data: Any,
+    recipe: Recipe,
+    target: Target,
+    tell: Progress,
+    labels: Any = None,
+    *,
+    histograms: bool = False,
 ) -> Calibrated:
     """Observe the values on the data, or take the model's own ranges where there are none."""
     from tinsmith.algorithms.groups import group
@@ -65,7 +72,7 @@ def calibrate(
         values = list(dict.fromkeys((*values, *group(opened.network, opened.widths, target).of)))
         bits = sorted({8, 16, *bits})
     kept = max(CHECKED_SAMPLES, MOST_OBSERVED)
-    wanted = Wanted(values, bits, target.rounding, _histograms(recipe), kept)
+    wanted = Wanted(values, bits, target.rounding, histograms or _histograms(recipe), kept)
     if data is not None:
         return on_data(opened.model, wanted, data, recipe, lambda done, total: tell("calibrate", done, total), labels)
     return on_ranges(

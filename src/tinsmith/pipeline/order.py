@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tinsmith.errors import DataError
@@ -63,17 +64,26 @@ def run(
     )
 
 
-def examine_data(model: Any, data: Any, recipe: Recipe, target: Target, progress: Progress | None = None) -> Guidance:
+def examine_data(
+    model: Any, data: Any, recipe: Recipe, target: Target, progress: Progress | None = None, *, methods: bool = False
+) -> Guidance:
     """Run the stages up to calibration, and say what the samples are good for.
 
     Raises:
         DataError: There are none.
     """
+    from tinsmith.calibrate.guidance import methods_compared
+
     tell: Progress = progress if progress is not None else lambda stage, done, total: None
-    found = calibrate(open_model(model, recipe, target, tell), data, recipe, target, tell).guidance
-    if found is None:
+    opened = open_model(model, recipe, target, tell)
+    found = calibrate(opened, data, recipe, target, tell, histograms=methods)
+    if found.guidance is None:
         raise DataError("there are none.", subject="calibration data", hint="Give a few dozen samples.")
-    return found
+    if not methods:
+        return found.guidance
+    layers = {output.name: node.name for node in opened.network.nodes for output in node.outputs}
+    compared = methods_compared(found.stats, layers, recipe.percentile)
+    return replace(found.guidance, methods=compared)
 
 
 def _version_notes(target: Target) -> tuple[str, ...]:

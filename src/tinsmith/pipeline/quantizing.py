@@ -127,11 +127,13 @@ def examine(
     color: str | None = None,
     layout: str | None = None,
     recipe: Recipe | str | Path | None = None,
+    methods: bool = False,
     progress: Progress | None = None,
 ) -> Guidance:
     """Say what calibration data are good for, without quantizing.
 
-    Args and raised errors: as for `quantize`, whose result has the same as its `calibration`.
+    Args and raised errors: as for `quantize`, whose result has the same as its `calibration`; with ``methods``, what
+    the methods of calibration would choose for each value is there as well.
     """
     chosen, chip = _chosen(
         target,
@@ -142,7 +144,7 @@ def examine(
         samples=samples,
         preprocessing=_pictures(mean, std, size, color, layout),
     )
-    return examine_data(model, data, chosen, chip, progress)
+    return examine_data(model, data, chosen, chip, progress, methods=methods)
 
 
 def _chosen(

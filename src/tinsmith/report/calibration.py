@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import isinf, log10
 
 from rich.table import Table
 
-from tinsmith.calibrate.guidance import LEAST, LEAST_FOR_HALVES, MANY, Guidance
+from tinsmith.calibrate.guidance import LEAST, LEAST_FOR_HALVES, MANY, Guidance, Methods
 from tinsmith.report.terminal import plain_table
 
 _SHOWN = 10
+_NOTHING = 0.05
+"""Decibels that round to nothing."""
 
 
 def guidance_lines(found: Guidance) -> list[str]:
@@ -53,4 +56,18 @@ def guidance_tables(found: Guidance) -> list[Table]:
             cost = "far too fine" if isinf(unstable.cost) else f"+{10 * log10(unstable.cost):.1f}"
             table.add_row(unstable.value, str(unstable.exponent), *halves, cost)
         tables.append(table)
-    return tables
+    return [*tables, _methods_table(found.methods)] if found.methods else tables
+
+
+def _methods_table(rows: Sequence[Methods]) -> Table:
+    """Exponents by method, with the dB that are lost against `mse` where there are any."""
+    names = list(rows[0].exponents)
+    table = plain_table("value", "layer", "smallest", "largest", *names, left=2)
+    for row in rows:
+        cells = []
+        for name in names:
+            lost = row.decibels[name]
+            more = "" if lost < _NOTHING else " (far off)" if isinf(lost) else f" (+{lost:.1f} dB)"
+            cells.append(f"{row.exponents[name]}{more}")
+        table.add_row(row.value, row.layer, f"{row.minimum:.4g}", f"{row.maximum:.4g}", *cells)
+    return table
