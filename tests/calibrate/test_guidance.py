@@ -80,8 +80,8 @@ def test_an_exponent_nobody_watched_costs_infinitely_much() -> None:
     assert error_of_shares(shares["c"], -50, 8) == np.inf
 
 
-@given(st.lists(st.floats(1.0, 1.99), min_size=8, max_size=40), st.integers(0, 7), st.floats(2.0, 50.0))
-def test_a_sample_twice_as_far_as_all_others_is_found(usual: list[float], place: int, factor: float) -> None:
+@given(st.lists(st.floats(1.0, 1.99), min_size=16, max_size=40), st.integers(0, 15), st.floats(2.5, 50.0))
+def test_a_sample_far_beyond_all_others_is_found(usual: list[float], place: int, factor: float) -> None:
     reach = [*usual]
     reach[place] = factor * max(value for index, value in enumerate(usual) if index != place)
     found = far_out(reach)
@@ -96,17 +96,18 @@ def test_usual_samples_are_no_outliers(usual: list[float]) -> None:
 
 def test_two_outliers_do_not_hide_each_other() -> None:
     assert far_out([1.0] * 20 + [9.0, 10.0]) == {20: 9.0, 21: 10.0}
-    assert far_out([1.0] * 10 + [9.0, 10.0]) == {}, "two of twelve are too many to be unusual"
+    assert far_out([1.0] * 20 + [3.0, 3.1]) == {}, "several must be farther off than one"
+    assert far_out([1.0] * 16 + [9.0, 10.0]) == {}, "two of eighteen are too many to be unusual"
 
 
-@pytest.mark.parametrize("reach", [[1.0] * 6 + [99.0], [0.0] * 9 + [99.0], [0.0] * 9, []])
+@pytest.mark.parametrize("reach", [[1.0] * 14 + [99.0], [0.0] * 19 + [99.0], [0.0] * 19, []])
 def test_where_nothing_can_be_told(reach: list[float]) -> None:
     assert far_out(reach) == {}
 
 
 def test_an_outlier_is_named_with_value_and_factor() -> None:
     data = images(16)
-    data[5] *= 9
+    data[5] *= 20
     found = tinsmith.quantize(classifier(), data, effort="fast")
     assert found.calibration is not None
     (outlier,) = found.calibration.outliers
@@ -122,9 +123,17 @@ def test_an_outlier_is_named_with_value_and_factor() -> None:
     )
 
 
+def test_an_outlier_does_not_make_the_others_unstable() -> None:
+    data = np.repeat(images(8), 2, axis=0)
+    data[5] *= 9
+    found = examine(classifier(), data)
+    assert len(found.outliers) == 1
+    assert (found.stable, found.unstable) == (True, ())
+
+
 def test_pictures_are_named_by_their_file(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    for index in range(10):
+    for index in range(20):
         Image.fromarray(rng.integers(120, 136, (8, 8, 3), np.uint8)).save(tmp_path / f"{index}.png")
     Image.fromarray(rng.integers(0, 256, (8, 8, 3), np.uint8)).save(tmp_path / "wild.png")
     Image.fromarray(np.full((8, 8, 3), 128, np.uint8)).save(tmp_path / "black.png")
@@ -183,6 +192,15 @@ def test_halves_that_disagree_ask_for_more() -> None:
     assert [unstable.cost for unstable in found.unstable] == sorted((u.cost for u in found.unstable), reverse=True)
     (note,) = (note for note in found.notes if "add samples" in note)
     assert note.startswith(f"calibration: {len(found.unstable)} of {found.values} values would take another exponent")
+
+
+def test_a_giant_hides_what_halves_would_tell() -> None:
+    """After it, samples are watched at coarse exponents only: no reason to call them unstable."""
+    data = np.repeat(images(12), 2, axis=0)
+    data[2] *= 500
+    found = examine(classifier(), data)
+    assert [outlier.sample for outlier in found.outliers] == ["sample 2"]
+    assert found.unstable == ()
 
 
 def test_halves_that_agree_are_stable() -> None:

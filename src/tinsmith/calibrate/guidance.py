@@ -14,17 +14,23 @@ from statistics import median
 import numpy as np
 
 from tinsmith.calibrate.exponents import METHODS, choose_exponent, error_of
-from tinsmith.calibrate.per_sample import Share, error_of_shares, least_error_exponent
+from tinsmith.calibrate.per_sample import Share, error_of_shares, least_error_exponent, watched
 from tinsmith.calibrate.stats import Stats
 from tinsmith.ops.floatnode import Array
 
-FAR = 2.0
-"""An outlier reaches at least so many times as far as the other samples: it costs the range a bit."""
+FAR = 2.5
+"""An outlier reaches at least so many times as far as all other samples: it costs the range a bit and more."""
+FARTHER = 4.0
+"""The same where there are several."""
 FEW = 10
 """Outliers are at most one sample in so many; more of them are no outliers."""
-LEAST = 8
-"""With fewer samples nobody can tell what is usual, and there is nothing to say but that."""
+LEAST_FOR_OUTLIERS = 16
+"""With fewer samples nobody can tell what is usual."""
 LEAST_FOR_HALVES = 4
+LEAST_FOR_NOTES = 8
+"""With fewer samples there is nothing to note but that they are few."""
+WATCHED = 4
+"""A value is judged by its halves where at least so many exponents were watched for all samples."""
 COSTLY = 1.25
 """A half's exponent is another one if it makes the error over all samples so many times as large: 1 dB."""
 MANY = 0.1
@@ -146,8 +152,8 @@ class Guidance:
         repeated: Samples that are equal to an earlier one, each with that one.
         constant: Samples that hold one number only, where others do not.
         values: How many values have an exponent to choose.
-        unstable: Those that take another one from half of the samples, costliest first; by least squared error,
-            whatever the method.
+        unstable: Those that take another one from half of the samples, outliers left out, costliest first; by least
+            squared error, whatever the method.
         methods: What the methods would choose, value by value, where that was asked for.
     """
 
@@ -170,7 +176,7 @@ class Guidance:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a user should know, a sentence each; nothing where all is well, or where there are too few to tell."""
-        if self.watched < LEAST:
+        if self.watched < LEAST_FOR_NOTES:
             return ()
         return (*self._of_outliers(), *self._of_size(), *self._of_repetitions())
 
@@ -217,11 +223,13 @@ def guidance(count: int, samples: Sequence[SampleNote], shares: Mapping[str, Seq
     """
     seen = {name: found for name, found in shares.items() if any(share.largest > 0 for share in found)}
     constant = tuple(sample.name for sample in samples if sample.constant)
-    unstable = [found for name, of_value in seen.items() if (found := _unstable(name, of_value, bits)) is not None]
+    outliers = _outliers(seen)
+    usual = {name: [share for index, share in enumerate(of) if index not in outliers] for name, of in seen.items()}
+    unstable = [found for name, of_value in usual.items() if (found := _unstable(name, of_value, bits)) is not None]
     return Guidance(
         count,
         len(samples),
-        _outliers([sample.name for sample in samples], seen),
+        tuple(Outlier(samples[index].name, factors) for index, factors in outliers.items()),
         _repeated(samples),
         constant if len(constant) < len(samples) else (),
         len(seen),
@@ -229,15 +237,14 @@ def guidance(count: int, samples: Sequence[SampleNote], shares: Mapping[str, Seq
     )
 
 
-def _outliers(names: Sequence[str], shares: Mapping[str, Sequence[Share]]) -> tuple[Outlier, ...]:
+def _outliers(shares: Mapping[str, Sequence[Share]]) -> dict[int, dict[str, float]]:
+    """By sample: the values at which it is far out, furthest first; samples with the most of these first."""
     found: dict[int, dict[str, float]] = {}
     for value, of_value in shares.items():
         for index, factor in far_out([share.largest for share in of_value]).items():
             found.setdefault(index, {})[value] = factor
     ordered = {index: dict(sorted(factors.items(), key=lambda item: -item[1])) for index, factors in found.items()}
-    return tuple(
-        Outlier(names[index], factors) for index, factors in sorted(ordered.items(), key=lambda item: -len(item[1]))
-    )
+    return dict(sorted(ordered.items(), key=lambda item: -len(item[1])))
 
 
 def far_out(largest: Sequence[float]) -> dict[int, float]:
@@ -247,16 +254,16 @@ def far_out(largest: Sequence[float]) -> dict[int, float]:
         largest: The largest magnitude of each sample.
 
     Returns:
-        By index; empty where there is no gap of a factor `FAR` below the few largest, where the usual sample is zero,
-        or where there are too few samples to tell.
+        By index; empty where there is no gap of a factor `FAR` below the largest or of `FARTHER` below the few largest,
+        where the usual sample is zero, or where there are too few samples to tell.
     """
-    if len(largest) < LEAST or median(largest) == 0:
+    if len(largest) < LEAST_FOR_OUTLIERS or median(largest) == 0:
         return {}
     order = sorted(range(len(largest)), key=lambda index: -largest[index])
     gaps = [
         count
-        for count in range(1, max(1, len(largest) // FEW) + 1)
-        if largest[order[count - 1]] >= FAR * largest[order[count]]
+        for count in range(1, len(largest) // FEW + 1)
+        if largest[order[count - 1]] >= (FAR if count == 1 else FARTHER) * largest[order[count]]
     ]
     if not gaps:
         return {}
@@ -275,10 +282,8 @@ def _repeated(samples: Sequence[SampleNote]) -> tuple[tuple[str, str], ...]:
 
 
 def _unstable(name: str, shares: Sequence[Share], bits: int) -> Unstable | None:
-    if len(shares) < LEAST_FOR_HALVES:
-        return None
     whole = least_error_exponent(shares, bits)
-    if whole is None:
+    if whole is None or len(shares) < LEAST_FOR_HALVES or len(watched(shares, bits)) < WATCHED:
         return None
     halves = least_error_exponent(shares[::2], bits), least_error_exponent(shares[1::2], bits)
     others = [half for half in halves if half is not None and half != whole]

@@ -38,6 +38,25 @@ class Share:
         return max(self.maximum, -self.minimum)
 
 
+def watched(shares: Sequence[Share], bits: int) -> range:
+    """The exponents that may be best for some samples and were watched for all of them, coarsest first.
+
+    Args:
+        shares: Of one value.
+        bits: One of the widths observed.
+
+    Returns:
+        From the one that fits downwards. Samples that came after a much larger one were not watched at the finest
+        exponents; nothing is left where none was, or where all samples are zero.
+    """
+    alive = [share for share in shares if share.largest > 0]
+    if not alive:
+        return range(0)
+    fit = fit_exponent(min(share.minimum for share in alive), max(share.maximum for share in alive), bits)
+    first = max(fit - BELOW[bits], *(share.candidates[bits].first for share in alive))
+    return range(fit, first - 1, -1)
+
+
 def least_error_exponent(shares: Sequence[Share], bits: int) -> int | None:
     """The exponent of least squared error for some samples: what `mse` would choose from them alone.
 
@@ -46,15 +65,9 @@ def least_error_exponent(shares: Sequence[Share], bits: int) -> int | None:
         bits: One of the widths observed.
 
     Returns:
-        None where all of them are zero.
+        None where none was watched.
     """
-    alive = [share for share in shares if share.largest > 0]
-    if not alive:
-        return None
-    fit = fit_exponent(min(share.minimum for share in alive), max(share.maximum for share in alive), bits)
-    # Samples that came after a larger one were not watched at the finest exponents.
-    first = max(fit - BELOW[bits], *(share.candidates[bits].first for share in alive))
-    return min(range(fit, first - 1, -1), key=lambda e: sum(_error(share, e, bits) for share in alive), default=fit)
+    return min(watched(shares, bits), key=lambda exponent: error_of_shares(shares, exponent, bits), default=None)
 
 
 def error_of_shares(shares: Sequence[Share], exponent: int, bits: int) -> float:

@@ -7,7 +7,7 @@ from math import isinf, log10
 
 from rich.table import Table
 
-from tinsmith.calibrate.guidance import LEAST, LEAST_FOR_HALVES, MANY, Guidance, Methods
+from tinsmith.calibrate.guidance import LEAST_FOR_HALVES, LEAST_FOR_OUTLIERS, MANY, Guidance, Methods
 from tinsmith.report.terminal import plain_table
 
 _SHOWN = 10
@@ -19,8 +19,8 @@ def guidance_lines(found: Guidance) -> list[str]:
     """The findings in a line each."""
     watched = "" if found.watched == found.samples else f", the first {found.watched} looked at one by one"
     facts = [("samples", f"{found.samples}{watched}"), ("stability", _stability(found))]
-    if found.watched < LEAST:
-        facts.append(("outliers", f"cannot be told from fewer than {LEAST} samples"))
+    if found.watched < LEAST_FOR_OUTLIERS:
+        facts.append(("outliers", f"cannot be told from fewer than {LEAST_FOR_OUTLIERS} samples"))
     else:
         facts.append(("outliers", f"{len(found.outliers)}" if found.outliers else "none"))
     facts.append(("repeated", _listed([f"{sample} as {earlier}" for sample, earlier in found.repeated])))
