@@ -1,0 +1,214 @@
+"""Which layers run in int16 for the most gain: an order in which units are promoted, and how far to go in it.
+
+What is gained is noise at the outputs (`tinsmith.algorithms.layer_noise`), and most of it only where several units are
+promoted together: whoever computes a value, whoever reads it, and what joins values in between. So each step of the
+order takes a unit, or what is missing of the units that a term needs, whichever gains most for its cost.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass
+
+import numpy as np
+
+from tinsmith.algorithms.layer_noise import LayerNoise, Term
+from tinsmith.algorithms.units import Units
+from tinsmith.ops import operators
+from tinsmith.ops.floatnode import Network, Operand
+
+BYTE = 4.0
+"""What a byte more of weights or results costs, in multiply-accumulates: it comes from slower memory."""
+BORDER = 8.0
+"""What converting an element between widths costs, in multiply-accumulates."""
+CALL = 50_000.0
+"""What one more operation costs, however small, in multiply-accumulates."""
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """A step of the order: nodes that go to int16 together.
+
+    Attributes:
+        nodes: Their names, all that go along included: activations that are fused, what moves their results.
+        gain: Noise (squared error over squared signal) that goes away when all steps before are taken.
+        macs: Their multiply-accumulates.
+        share: The same as a share of the network's, 0 to 1.
+    """
+
+    nodes: frozenset[str]
+    gain: float
+    macs: int
+    share: float
+
+
+def promotions(network: Network, noise: LayerNoise) -> tuple[Promotion, ...]:
+    """The order in which nodes are promoted, those that gain most for their cost first.
+
+    The cost of a unit in int16 is its multiply-accumulates, `BYTE` for every byte that its weights and results grow by,
+    and for every value that is read in another width than it has `CALL` and `BORDER` for each of its elements: a
+    stand-in until a model of the chip's time takes its place.
+
+    Args:
+        network: The network; every unit of ``noise.units`` that could run in int16 and does not yet is in the order,
+            except those that gain nothing.
+        noise: Of the network in its present widths.
+    """
+    search = _Search(noise, _costs(network, noise.units))
+    found: list[Promotion] = []
+    while (best := search.best()) is not None:
+        gain = search.take(best)
+        macs = sum(search.costs.macs[unit] for unit in best)
+        share = macs / max(sum(search.costs.macs.values()), 1)
+        found.append(Promotion(noise.units.all_of(best), gain, macs, share))
+    return tuple(found)
+
+
+def within_budget(order: Sequence[Promotion], share: float) -> tuple[Promotion, ...]:
+    """As much of an order as fits into a share of all multiply-accumulates.
+
+    A step that does not fit is passed over; later ones may still fit, but gain less than they say where they would
+    have been neighbours of it.
+
+    Args:
+        order: Of `promotions`.
+        share: 0 to 1.
+    """
+    found: list[Promotion] = []
+    left = share + 1e-9
+    for step in order:
+        if step.share <= left:
+            found.append(step)
+            left -= step.share
+    return tuple(found)
+
+
+def until(
+    order: Sequence[Promotion], target: float, measure: Callable[[frozenset[str]], float]
+) -> tuple[tuple[Promotion, ...], float] | None:
+    """The fewest first steps of an order with which a measurement meets a target; few measurements are made.
+
+    Args:
+        order: Of `promotions`, or some of it.
+        target: What the measurement may be at most.
+        measure: Measures with the nodes given in int16, the fewer the better; falls as nodes are added, by and large.
+
+    Returns:
+        The steps and what was measured with them; None where all of them are not enough.
+    """
+    names = [frozenset[str]().union(*(step.nodes for step in order[:count])) for count in range(len(order) + 1)]
+    known: dict[int, float] = {}
+
+    def measured(count: int) -> float:
+        if count not in known:
+            known[count] = measure(names[count])
+        return known[count]
+
+    if measured(0) <= target:
+        return (), known[0]
+    # Gains fall quickly, so that the answer is rather near the front: widen the range from there.
+    low, high = 0, min(1, len(order))
+    while measured(high) > target:
+        if high == len(order):
+            return None
+        low, high = high, min(2 * high, len(order))
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if measured(middle) <= target else (middle, high)
+    return tuple(order[:high]), known[high]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Costs:
+    """What units cost in int16 beyond int8, in multiply-accumulates.
+
+    Attributes:
+        macs: Multiply-accumulates of every unit.
+        own: By unit in int8: its cost.
+        borders: By unit: the cost of reading what another unit computes, or of being read by it, if only one of them
+            runs in int16.
+    """
+
+    macs: Mapping[str, int]
+    own: Mapping[str, float]
+    borders: Mapping[str, Mapping[str, float]]
+
+    def of(self, chosen: frozenset[str], wide: Set[str]) -> float:
+        """What some units cost if others run in int16 already; less than nothing where they spare more borders."""
+        found = 0.0
+        for unit in chosen:
+            found += self.own[unit]
+            for other, cost in self.borders[unit].items():
+                if other not in chosen:
+                    found += -cost if other in wide else cost
+        return found
+
+
+def _costs(network: Network, parts: Units) -> _Costs:
+    macs = dict.fromkeys(parts.members, 0)
+    own = dict.fromkeys(parts.members, 0.0)
+    borders: dict[str, dict[str, float]] = {unit: {} for unit in parts.members}
+    makers = {output.name: parts.of[node.name] for node in network.nodes for output in node.outputs}
+    for node in network.nodes:
+        unit = parts.of[node.name]
+        macs[unit] += operators()[node.op_type].cost(node).macs
+        constants = (i for i in node.inputs if i is not None and i.const is not None and i.dtype.kind == "f")
+        own[unit] += BYTE * sum(_elements(operand) for operand in (*constants, *node.outputs))
+        for operand in {i.name: i for i in node.inputs if i is not None and i.const is None}.values():
+            maker = makers.get(operand.name)
+            if maker is not None and maker != unit and 32 not in (parts.width[maker], parts.width[unit]):
+                for one, other in ((maker, unit), (unit, maker)):
+                    borders[one][other] = borders[one].get(other, 0.0) + CALL + BORDER * _elements(operand)
+    return _Costs(macs, {unit: own[unit] + macs[unit] for unit in own}, borders)
+
+
+def _elements(operand: Operand) -> int:
+    return int(np.prod(operand.shape))
+
+
+class _Search:
+    """Finds step after step.
+
+    Attributes:
+        costs: What units cost.
+        wide: Units in int16 so far.
+    """
+
+    def __init__(self, noise: LayerNoise, costs: _Costs) -> None:
+        self.costs = costs
+        self.wide = {unit for unit, width in noise.units.width.items() if width == 16}
+        self._open = [term for term in noise.terms if term.needs]
+        self._left = [unit for unit in noise.units.members if unit in noise.units.free]
+
+    def best(self) -> frozenset[str] | None:
+        """The units to promote next; None where nothing is to be gained any more."""
+        touched: dict[str, list[Term]] = {}
+        for term in self._open:
+            for unit in term.needs:
+                touched.setdefault(unit, []).append(term)
+        choices = [*(frozenset({unit}) for unit in self._left), *(term.needs - self.wide for term in self._open)]
+        found, most = None, 0.0
+        for choice in dict.fromkeys(choices):
+            worth = _worth(self._gain(choice, touched), self.costs.of(choice, self.wide))
+            if worth > most:
+                found, most = choice, worth
+        return found
+
+    def take(self, choice: frozenset[str]) -> float:
+        """Promotes some units, and tells what is gained."""
+        self.wide |= choice
+        self._left = [unit for unit in self._left if unit not in choice]
+        gained = sum(term.noise for term in self._open if term.needs <= self.wide)
+        self._open = [term for term in self._open if not term.needs <= self.wide]
+        return gained
+
+    def _gain(self, choice: frozenset[str], touched: Mapping[str, Sequence[Term]]) -> float:
+        reached = self.wide | choice
+        met = {id(term): term for unit in choice for term in touched.get(unit, ())}
+        return sum(term.noise for term in met.values() if term.needs <= reached)
+
+
+def _worth(gain: float, cost: float) -> float:
+    """How much noise is spared for the cost."""
+    return gain / cost if cost > 0 else math.inf
