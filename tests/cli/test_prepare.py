@@ -110,7 +110,7 @@ def test_options_of_algorithms_reach_the_recipe(
 def test_the_table_of_layers(workshop: Workshop, tmp_path: Path) -> None:
     common = ("quantize", workshop.model, "--data", workshop.calibration, "-o", tmp_path, "--effort", "fast")
     said = rows(ok(*common, "--int16", "gemm", "--table"))
-    start = said.index(["layer", "operator", "precision", "weights", "output", "why"])
+    start = said.index(["layer", "operator", "precision", "weights", "output", "MACs", "why"])
     table = {line[0]: line[1:] for line in said[start + 2 :]}
     assert list(table) == ["conv", "relu", "pool", "flatten", "gemm"]
     assert table["conv"][:2] == ["Conv", "int8"]

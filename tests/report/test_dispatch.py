@@ -15,12 +15,15 @@ def test_every_layer_has_a_row() -> None:
     rows = {row.layer: row for row in quantized.table()}
     assert list(rows) == ["conv", "relu", "pool", "flatten", "gemm"]
     weights = {node.name: program.constants[node.inputs[1]].exponents for node in program.nodes if len(node.inputs) > 2}
-    assert rows["conv"] == LayerChoice("conv", "Conv", "int16", "chosen by 'conv'", weights["conv"], None)
+    assert rows["conv"] == LayerChoice(
+        "conv", "Conv", "int16", "chosen by 'conv'", weights["conv"], None, macs=64 * 8 * 27
+    )
     assert rows["relu"] == LayerChoice(
         "relu", "Relu", "int16", "with 'conv', whose activation it is", (), program.values["active"].exponent, "conv"
     )
     assert rows["gemm"].weights == weights["gemm"]
     assert len(rows["gemm"].weights) == 6
+    assert rows["gemm"].macs == 48
     assert rows["gemm"].output == program.values["scores"].exponent
     assert rows["flatten"].output == rows["pool"].output
 

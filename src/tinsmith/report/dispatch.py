@@ -27,6 +27,7 @@ class LayerChoice:
         output: Exponent of its result; None for floats and indices, and where the next layer's activation is computed
             in the same step, since the result in between is never stored.
         fused: The layer whose activation it computes in the same step; empty where there is none.
+        macs: Its multiply-accumulates.
     """
 
     layer: str
@@ -36,6 +37,7 @@ class LayerChoice:
     weights: tuple[int, ...]
     output: int | None
     fused: str = ""
+    macs: int = 0
 
 
 def dispatch_table(network: Network, placement: Placement, formats: Formats, target: Target) -> tuple[LayerChoice, ...]:
@@ -58,6 +60,7 @@ def dispatch_table(network: Network, placement: Placement, formats: Formats, tar
             _weights(node, formats, target) if placement[node.name].precision != "float32" else (),
             None if node.name in inner else _output(node, formats),
             fused.get(node.name, ""),
+            operators()[node.op_type].cost(node).macs,
         )
         for node in network.nodes
     )

@@ -65,13 +65,15 @@ def quantized_lines(
 
 def dispatch_grid(layers: Sequence[LayerChoice]) -> Table:
     """What each layer became."""
-    table = plain_table("layer", "operator", "precision", "weights", "output", "why", left=3)
+    table = plain_table("layer", "operator", "precision", "weights", "output", "MACs", "why", left=3)
     table.columns[-1].justify = "left"
+    everything = max(sum(layer.macs for layer in layers), 1)
     for layer in layers:
         why = f"within {layer.fused!r}" if layer.fused else layer.reason
         output = "" if layer.output is None else str(layer.output)
         weights = exponents_text(layer.weights)
-        table.add_row(layer.layer, layer.operator, layer.precision, weights, output, why)
+        work = f"{layer.macs / everything:.1%}" if layer.macs else ""
+        table.add_row(layer.layer, layer.operator, layer.precision, weights, output, work, why)
     return table
 
 
