@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tinsmith.errors import DataError
 from tinsmith.pipeline.choosing import CHECKED_SAMPLES, calibrate, choose, tune_weights
 from tinsmith.pipeline.opening import Progress, open_model
-from tinsmith.pipeline.refusing import refuse_idle, refuse_illegal, refuse_unconnected
+from tinsmith.pipeline.refusing import refuse_idle, refuse_idle_scopes, refuse_illegal, refuse_unconnected
 from tinsmith.quantized import Quantized
 from tinsmith.recipe import Recipe
 from tinsmith.targets import Target, caveat
@@ -31,6 +31,7 @@ def run(
     refuse_idle(recipe, data, labels)
     refuse_unconnected(recipe)
     opened = open_model(model, recipe, target, tell)
+    refuse_idle_scopes(opened.network, opened.widths, recipe, target)
     seen = calibrate(opened, data, recipe, target, tell, labels)
     tell("choose formats", 0, None)
     state = choose(opened, seen.stats, recipe, target)

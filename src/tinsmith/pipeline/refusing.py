@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from tinsmith.errors import ProgramError, RecipeError
 from tinsmith.program import Program
 from tinsmith.recipe import Recipe
 from tinsmith.targets import Target
+
+if TYPE_CHECKING:
+    from tinsmith.ops.floatnode import Network
+
+_USUAL = ("mse", 100.0)
 
 
 def refuse_idle(recipe: Recipe, data: Any, labels: Any) -> None:
@@ -34,6 +40,36 @@ def refuse_unconnected(recipe: Recipe) -> None:
         raise RecipeError("'best' is not available yet.", subject="effort", hint="Leave it out.")
     if recipe.effort != "fast" and any(scope.tune is not None for scope in recipe.scopes):
         raise RecipeError("is not available yet.", subject="tune", hint="Leave it out, or effort = 'fast'.")
+
+
+def refuse_idle_scopes(network: Network, widths: Mapping[str, int], recipe: Recipe, target: Target) -> None:
+    """Refuse scopes that say something of layers that have nothing of the kind.
+
+    Raises:
+        RecipeError: Names the scope.
+    """
+    from tinsmith.algorithms.groups import group
+    from tinsmith.ops import operators
+    from tinsmith.ops.ports import Kind
+    from tinsmith.scopes import layers, ways
+
+    if not recipe.scopes:
+        return
+    groups = group(network, widths, target)
+    free = {name for name, index in groups.of.items() if index not in groups.pinned}
+    weighted = {
+        node.name
+        for node in network.nodes
+        for index, port in enumerate(operators()[node.op_type].ports(node, target).inputs)
+        if port.kind is Kind.WEIGHT and node.const(index) is not None
+    }
+    for number, scope in enumerate(recipe.scopes, 1):
+        subject = f"scope {number}"
+        if not free.intersection(ways(network, [scope], *_USUAL)) and (scope.calibration or scope.percentile):
+            reason = "calibration has no effect: what its layers compute are floats, or their exponent is given."
+            raise RecipeError(reason, subject=subject, hint="Leave it out, or name the layers before.")
+        if scope.tune is not None and not weighted.intersection(layers(network, scope.layers, subject)):
+            raise RecipeError("tune has no effect: none of its layers has weights.", subject=subject)
 
 
 def refuse_illegal(program: Program, target: Target) -> None:
