@@ -233,7 +233,24 @@ def test_interested_layers() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"opt_level": 0}, {"iterations": -1}, {"value_threshold": 0.0}, {"bias_multiplier": -1.0}]
+    ("most", "copies", "readers"),
+    [(np.inf, 2, [0.8, 0.45, 0.8, 0.1]), (0.3, 1, [0.8, 0.9, 0.8, 0.1]), (0.1, 0, [1.6, 0.9, 0.8, 0.1])],
+)
+def test_a_share_of_the_largest_weight(most: float, copies: int, readers: list[float]) -> None:
+    """Only what is read counts, and only that gets smaller; the largest first, as many as there is room for."""
+    found, net = canonical(_pair([_relu()], [0.1, 4.0, 4.0, 4.0], [1.6, 0.9, 0.8, 0.1]))
+    options = ChannelSplitOptions(iterations=9, value_threshold=0.51, relative=True, most=most)
+    result = split_channels(found, options)
+    assert [one.copies for one in result.doubled] == [copies] * (copies > 0)
+    assert not any(one.smaller for one in result.doubled)
+    after = network(result.model)
+    assert np.allclose(np.abs(_weights(after, "down")).max(axis=(0, 2, 3))[:4], readers)
+    assert np.allclose(np.abs(_weights(after, "up")).max(axis=(1, 2, 3))[:4], [0.1, 4, 4, 4])
+    _same(net, after)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"most": 0.0}, {"opt_level": 0}, {"iterations": -1}, {"value_threshold": 0.0}, {"bias_multiplier": -1.0}]
 )
 def test_numbers_out_of_range(wrong: dict[str, Any]) -> None:
     """The option is named."""

@@ -1,10 +1,10 @@
 """Channel split: a channel with large weights exists twice, and the layers that read it need only half the weights.
 
 The steps of the layers' weights are set by a few large ones. A layer's channel that is computed twice is read twice,
-each time with half the weights; or both copies are smaller by √½ and read with weights smaller by √½, so that the
-layers on both sides profit. The latter needs everything in between to pass a factor on: behind a function, or below a
-ceiling such as ReLU6's, only the readers' weights are halved (Zhao et al., Improving Neural Network Quantization
-without Retraining using Outlier Channel Splitting, 2019).
+each time with half the weights (Zhao et al., Improving Neural Network Quantization without Retraining using Outlier
+Channel Splitting, 2019); or, as in the tutorials, both copies are smaller by √½ and read with weights smaller by √½, so
+that the layers on both sides profit. The latter needs everything in between to pass a factor on: behind a function, or
+below a ceiling such as ReLU6's, only the readers' weights are halved.
 """
 
 from __future__ import annotations
@@ -39,6 +39,9 @@ class ChannelSplitOptions:
         including_bias: Whether the bias of the layers before counts as one of their weights.
         bias_multiplier: What it is multiplied by to be compared with them.
         interested_layers: Names or regular expressions of the layers that compute the channels. Empty: all.
+        relative: Not of the tutorials: `value_threshold` is a share of the largest weight of the layers behind, and
+            only their weights are looked at and halved.
+        most: Not of the tutorials: at most so many copies per channel that there was; the largest weights first.
 
     Raises:
         RecipeError: A number is out of its range.
@@ -50,6 +53,8 @@ class ChannelSplitOptions:
     including_bias: bool = False
     bias_multiplier: float = 0.5
     interested_layers: tuple[str, ...] = ()
+    relative: bool = False
+    most: float = np.inf
 
     def __post_init__(self) -> None:
         if self.opt_level not in (1, 2):
@@ -58,6 +63,8 @@ class ChannelSplitOptions:
             raise RecipeError(f"{self.iterations} is negative.", subject="iterations")
         if not 0 < self.value_threshold < np.inf:
             raise RecipeError(f"{self.value_threshold} is not a number above 0.", subject="value_threshold")
+        if not self.most > 0:
+            raise RecipeError(f"{self.most} is not above 0.", subject="most")
         if not 0 <= self.bias_multiplier < np.inf:
             raise RecipeError(f"{self.bias_multiplier} is not a number of at least 0.", subject="bias_multiplier")
 
@@ -143,29 +150,36 @@ class _Copies:
         sources: The channel each is a copy of.
         factors: What each is multiplied by.
         weights: What the weights that read it are multiplied by.
+        smaller: Whether copies are smaller than the channel was.
     """
 
     channels: int
     sources: NDArray[np.int64]
     factors: Reals
     weights: Reals
+    smaller: bool
 
 
 def _copies(bundle: Bundle, options: ChannelSplitOptions) -> _Copies:
     up = np.max([_before(node, weighted, options) for node, weighted in bundle.before.items()], axis=0)
     down = np.max([_sizes(node, weighted, weighted.columns) for node, weighted in bundle.behind.items()], axis=0)
-    sources, factor = np.arange(len(up)), np.sqrt(0.5) if bundle.linear else 1.0
-    factors, weights = np.ones(len(up)), np.ones(len(up))
+    both = bundle.linear and not options.relative
+    threshold = options.value_threshold * (down.max() if options.relative else 1.0)
+    most = np.inf if np.isinf(options.most) else int((1 + options.most) * len(up))
+    factor = np.sqrt(0.5) if both else 1.0
+    sources, factors, weights = np.arange(len(up)), np.ones(len(up)), np.ones(len(up))
     for _ in range(options.iterations):
-        large = down[sources] * weights >= options.value_threshold
-        if bundle.linear:
-            large &= up[sources] * factors >= options.value_threshold
+        sizes = down[sources] * weights
+        large = (sizes >= threshold) & (not both or up[sources] * factors >= threshold)
+        room = most - len(sources)
+        if np.count_nonzero(large) > room:
+            large[np.argsort(-sizes * large, kind="stable")[int(room) :]] = False
         if not large.any():
             break
         factors[large] *= factor
         weights[large] *= 0.5 / factor
         sources, factors, weights = (np.concatenate([a, a[large]]) for a in (sources, factors, weights))
-    return _Copies(len(up), sources, factors, weights)
+    return _Copies(len(up), sources, factors, weights, both)
 
 
 def _before(node: ir.Node, weighted: Weighted, options: ChannelSplitOptions) -> Reals:
@@ -210,7 +224,7 @@ def _doubled(bundle: Bundle, copies: _Copies) -> DoubledChannels:
         tuple(node.name or "" for node in bundle.behind),
         copies.channels,
         count - copies.channels,
-        bundle.linear,
+        copies.smaller,
         Extra(after[0] - before[0], after[1] - before[1]),
     )
 
