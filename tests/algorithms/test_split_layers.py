@@ -207,6 +207,7 @@ def test_every_kind_runs(target: str, bits: int) -> None:
     found, net = canonical(_kinds())
     result = split_layers(found, SplitOptions((".*",), value_threshold=0.5))
     assert [layer.layer for layer in result.layers] == ["conv", "up", "depthwise", "classes"]
+    assert [layer.unfused for layer in result.layers] == ["relu", "", "", ""]
     _same(net, network(result.model))
     after, program = deployed(result.model, target, bits)
     wanted = [run(net, sample)["y"] for sample in samples(net, 8)]

@@ -2,7 +2,9 @@
 
 The step of a layer's weights is set by the largest. With W = W₁ + W₂, where W₂ has a share of the large weights and
 zeros elsewhere, Y = (W₁·X + b) + W₂·X, and the largest of both is smaller than that of W. It costs the layer's
-multiply-accumulates and weights a second time, an addition, and one more rounding of the result.
+multiply-accumulates and weights a second time, an addition, and one more rounding of the result. Before a Relu or a
+Clip that the chip computes inside the layer it rarely pays: both parts' results are kept with all that it would have
+cut off, so their steps grow.
 """
 
 from __future__ import annotations
@@ -24,12 +26,14 @@ from tinsmith.graph.edit import (
     graph_of,
     insert,
     name_after,
+    only_user,
     present,
     shape_of,
     swap,
 )
 from tinsmith.graph.network import as_float_node
 from tinsmith.ops import operators
+from tinsmith.ops.steps import upper_bound
 
 LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 """What is split: weights are input 1, a bias is input 2."""
@@ -96,6 +100,8 @@ class SplitLayer:
         shared: How many weights were shared out.
         largest: The largest magnitude of a weight: before, in the first part, in the second.
         extra: What it costs.
+        unfused: Name of the activation that the chip computed inside the layer, and now behind the Add; empty where
+            there is none.
     """
 
     layer: str
@@ -104,6 +110,7 @@ class SplitLayer:
     shared: int
     largest: tuple[float, float, float]
     extra: Extra
+    unfused: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -186,7 +193,7 @@ def _shared_out(weights: Array, options: SplitOptions, rng: np.random.Generator)
 
 
 def _split(node: ir.Node, weights: Array, second: Array) -> SplitLayer:
-    graph, name, before = graph_of(node), node.name or "", macs(node)
+    graph, name, before, unfused = graph_of(node), node.name or "", macs(node), _fused(node)
     elements = {"part_1": (weights - second).astype(np.float32), "part_2": second}
     rest = {"part_1": node.inputs[2:], "part_2": ()}
     attributes, shape, stem = plain_attributes(node), shape_of(node.outputs[0]), present(node, 1).name
@@ -206,7 +213,15 @@ def _split(node: ir.Node, weights: Array, second: Array) -> SplitLayer:
         int(np.count_nonzero(second)),
         (sizes[0], sizes[1], sizes[2]),
         Extra(macs(total, first, other) - before, int(weights.size)),
+        unfused,
     )
+
+
+def _fused(node: ir.Node) -> str:
+    """The name of the activation that the chip computes inside a layer."""
+    reader = only_user(node.outputs[0]) if operators()[node.op_type].fuses_relu else None
+    known = reader is not None and reader.op_type in operators() and upper_bound(as_float_node(reader)) is not None
+    return (reader.name or "") if reader is not None and known else ""
 
 
 def _producer(value: ir.Value) -> ir.Node:
