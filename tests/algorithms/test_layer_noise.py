@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -38,7 +40,7 @@ def terms(
     return {(term.value, term.reader): term for term in found.terms}
 
 
-def energy(error: list[Array], signal: list[Array]) -> float:
+def energy(error: Array | list[Array], signal: list[Array]) -> float:
     return float(np.square(error).sum() / np.square(signal).sum())
 
 
@@ -167,6 +169,32 @@ def test_ways_through_concats_need_all_of_them() -> None:
     assert ("j", "Y") not in found
 
 
+def test_only_one_reader_of_what_was_moved_sees_the_error() -> None:
+    net = Net()
+    net.input("x", 1, 3, 4, 4)
+    net.conv("x", "a", 3)
+    net.add("MaxPool", ["a"], "m", (1, 3, 2, 2), kernel_shape=(2, 2), strides=(2, 2))
+    net.conv("m", "b", 2)
+    net.conv("m", "c", 2)
+    net.add("Mul", ["b", "c"], "y")
+    whole = net.network("y")
+    data = samples(whole, 2)
+    found = terms(whole, data)
+    nodes = [FloatNodes([node], node.outputs) for node in whole.nodes]
+    clean: list[Array] = []
+    errors: dict[str, list[Array]] = {"B": [], "C": []}
+    for sample in data:
+        a = nodes[0](sample)["a"]
+        exact, rough = (nodes[1]({"a": array}) for array in (a, q(a)))
+        cases = [("", exact, exact), ("B", rough, exact), ("C", exact, rough)]
+        values = {reader: nodes[2](b)["b"] * nodes[3](c)["c"] for reader, b, c in cases}
+        clean.append(values[""])
+        for reader, kept in errors.items():
+            kept.append(values[reader] - values[""])
+    for reader, kept in errors.items():
+        assert found["a", reader].noise == pytest.approx(energy(kept, clean))
+
+
 def test_what_enters_another_format_on_its_way_is_rounded_once_more() -> None:
     net, coarse = joined(), Format(8, (-1,))
     data = samples(net, 2)
@@ -195,6 +223,21 @@ def test_corrected_biases_take_means_away() -> None:
     kept = {term.reader: term.noise for term in right.terms if not term.value}
     assert made["Y"] > 0.01
     assert kept["Y"] == pytest.approx(0, abs=1e-12)
+
+
+def test_what_equalization_has_changed_is_noise_of_its_own() -> None:
+    net = branches()
+    bits = {node.name: 8 for node in net.nodes}
+    last, weights = net.nodes[-1], net.nodes[-1].const(1)
+    assert weights is not None
+    doubled = replace(last, inputs=(last.inputs[0], replace(last.input(1), const=2 * weights)))
+    original = replace(net, nodes=(*net.nodes[:-1], doubled))
+    found, plain = (
+        layer_noise(net, net, ported(net, bits), bits, S3, samples(net, 2), original=one) for one in (original, None)
+    )
+    assert found.terms[:-1] == plain.terms
+    assert found.terms[-1].needs == frozenset()
+    assert found.left(found.units.free) == pytest.approx(0.25)
 
 
 def test_memory_changes_no_result(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,10 +92,20 @@ class Carrier:
             self._arrive(error, clean)
         return [self._energy(error, clean) for error in errors]
 
+    def distance(self, other: Network) -> float:
+        """How far another float network is from this one, as noise at the outputs."""
+        outputs = [operand for operand in self.network.outputs if operand.name in self._outputs]
+        ours, theirs = (FloatNodes(one.nodes, outputs) for one in (self.network, other))
+        disturbed, clean = ([run(sample) for sample in self.samples] for run in (ours, theirs))
+        return self._energy(_Error(Place((), frozenset(), 0), disturbed), clean)
+
     def _through(self, index: int, before: Sequence[Values], clean: Sequence[Values], error: _Error) -> None:
         """Takes one error through a node."""
         for k, values in enumerate(error.values):
-            values.update(self._disturbed(index, error, k, before[k]))
+            made = self._disturbed(index, error, k, before[k])
+            if not error.released:
+                values.clear()  # what came here on the path has other readers, which do not see the error
+            values.update(made)
         self._settle(error, self.network.nodes[index], clean)
 
     def _alive(self) -> list[int]:

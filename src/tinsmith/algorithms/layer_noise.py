@@ -44,7 +44,8 @@ class Term:
 
     Attributes:
         value: The value that is rounded; empty where what a node rounds inside makes the noise.
-        reader: The node that reads it, empty for an output of the network; or the node that makes the noise.
+        reader: The node that reads it, empty for an output of the network; or the node that makes the noise. Both are
+            empty for what equalization has changed.
         needs: The units (`tinsmith.algorithms.units`) that must run in int16 for it to go away; empty where nothing
             helps.
         noise: Squared error over squared signal at the outputs; the mean over outputs.
@@ -86,6 +87,7 @@ def layer_noise(
     target: Target,
     samples: Samples,
     *,
+    original: Network | None = None,
     corrected: bool = True,
     progress: Progress = lambda done, total: None,
 ) -> LayerNoise:
@@ -97,7 +99,11 @@ def layer_noise(
         formats: Of both.
         bits: Width of each node by name.
         target: The chip.
-        samples: Calibration samples, `{input: array}`, at least one; a few of them are used.
+        samples: Calibration samples, `{input: array}`, at least one; a few of them are used. Best those that tuning
+            has not seen: weights and biases fit the others better than any to come.
+        original: The network before equalization, where ``network`` is not the same function on all samples, since a
+            Clip cuts off a channel that it did not cut when the factors were chosen. How far they are apart is a term
+            that no width changes.
         corrected: Whether biases are corrected: every channel of a linear layer then has the float network's mean,
             whatever the errors before it.
         progress: Called with places done and in all.
@@ -112,13 +118,14 @@ def layer_noise(
     count = sample_count(network, len(places), len(samples))
     carrier = Carrier(network, formats, target, samples[:: len(samples) // count][:count], corrected=corrected)
     terms: list[Term] = []
+    apart = [] if original is None else [Term("", "", frozenset(), carrier.distance(original))]
     with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
         while len(terms) < len(places):
             progress(len(terms), len(places))
             some = carrier.affordable(places[len(terms) :])
             for place, noise in zip(some, carrier.carry(some, pool), strict=True):
                 terms.append(Term(place.path[0][1], place.path[-1][0], place.needs, noise))
-    return LayerNoise(tuple(terms), parts)
+    return LayerNoise((*terms, *apart), parts)
 
 
 def sample_count(network: Network, places: int, available: int) -> int:
