@@ -13,7 +13,7 @@ from tests.algorithms.scalable import canonical, chain, samples
 from tests.networks import S3, Net
 from tinsmith.algorithms.float_nodes import FloatNodes
 from tinsmith.algorithms.layer_noise import LayerNoise, Term, layer_noise
-from tinsmith.algorithms.promote import Promotion, promotions, until, within_budget
+from tinsmith.algorithms.promote import Promotion, promotions, until, values_to_observe, within_budget
 from tinsmith.algorithms.scales import choose_formats
 from tinsmith.algorithms.units import units
 from tinsmith.algorithms.walk import Exact
@@ -69,6 +69,11 @@ def test_borders_have_a_price() -> None:
 def test_what_gains_nothing_stays() -> None:
     order = promotions(convs(3), noise_of(convs(3), {("Y0",): 1.0, (): 4.0}))
     assert names(order) == [{"Y0"}]
+
+
+def test_what_is_kept_stays_and_so_does_what_would_need_it() -> None:
+    noise = noise_of(convs(3), {("Y0", "Y1"): 5.0, ("Y1",): 2.0, ("Y2",): 1.0})
+    assert names(promotions(convs(3), noise, kept={"Y0"})) == [{"Y1"}, {"Y2"}]
 
 
 @given(st.data())
@@ -127,9 +132,9 @@ def test_the_chip_gains_what_the_order_says(activation: str) -> None:
     """Every prefix runs on the chip, and the noise there falls from one to the next, about as far as predicted."""
     model, net = canonical(chain(np.random.default_rng(0), spread=4.0, activation=activation))
     data = samples(net, 12)
-    values = [o.name for o in net.inputs] + [o.name for node in net.nodes for o in node.outputs]
-    stats = observe(model, values, data, rounding=S3.rounding, bits=[8, 16])
     bits = dict.fromkeys((node.name for node in net.nodes), 8)
+    values, observed_bits = values_to_observe(net, bits)
+    stats = observe(model, values, data, rounding=S3.rounding, bits=observed_bits)
     wanted = [FloatNodes(net.nodes, net.outputs)(sample)["y"] for sample in data]
 
     def measured(promoted: frozenset[str]) -> float:

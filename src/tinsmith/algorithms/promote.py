@@ -43,7 +43,20 @@ class Promotion:
     share: float
 
 
-def promotions(network: Network, noise: LayerNoise) -> tuple[Promotion, ...]:
+def values_to_observe(network: Network, bits: Mapping[str, int]) -> tuple[list[str], list[int]]:
+    """The values that calibration must observe so that formats can be chosen whatever is promoted, and the widths.
+
+    Args:
+        network: The network.
+        bits: Width of each node by name (32 for float).
+    """
+    integer = [node for node in network.nodes if bits[node.name] != 32]
+    values = [i.name for node in integer for i in node.inputs if i is not None and i.const is None and _real(i)]
+    values += [output.name for node in integer for output in node.outputs if _real(output)]
+    return list(dict.fromkeys(values)), [8, 16]
+
+
+def promotions(network: Network, noise: LayerNoise, kept: Set[str] = frozenset()) -> tuple[Promotion, ...]:
     """The order in which nodes are promoted, those that gain most for their cost first.
 
     The cost of a unit in int16 is its multiply-accumulates, `BYTE` for every byte that its weights and results grow by,
@@ -54,8 +67,9 @@ def promotions(network: Network, noise: LayerNoise) -> tuple[Promotion, ...]:
         network: The network; every unit of ``noise.units`` that could run in int16 and does not yet is in the order,
             except those that gain nothing.
         noise: Of the network in its present widths.
+        kept: Nodes that stay as they are.
     """
-    search = _Search(noise, _costs(network, noise.units))
+    search = _Search(noise, _costs(network, noise.units), {noise.units.of[name] for name in kept})
     found: list[Promotion] = []
     while (best := search.best()) is not None:
         gain = search.take(best)
@@ -153,7 +167,7 @@ def _costs(network: Network, parts: Units) -> _Costs:
     for node in network.nodes:
         unit = parts.of[node.name]
         macs[unit] += operators()[node.op_type].cost(node).macs
-        constants = (i for i in node.inputs if i is not None and i.const is not None and i.dtype.kind == "f")
+        constants = (i for i in node.inputs if i is not None and i.const is not None and _real(i))
         own[unit] += BYTE * sum(_elements(operand) for operand in (*constants, *node.outputs))
         for operand in {i.name: i for i in node.inputs if i is not None and i.const is None}.values():
             maker = makers.get(operand.name)
@@ -161,6 +175,10 @@ def _costs(network: Network, parts: Units) -> _Costs:
                 for one, other in ((maker, unit), (unit, maker)):
                     borders[one][other] = borders[one].get(other, 0.0) + CALL + BORDER * _elements(operand)
     return _Costs(macs, {unit: own[unit] + macs[unit] for unit in own}, borders)
+
+
+def _real(operand: Operand) -> bool:
+    return operand.dtype.kind == "f"
 
 
 def _elements(operand: Operand) -> int:
@@ -175,11 +193,11 @@ class _Search:
         wide: Units in int16 so far.
     """
 
-    def __init__(self, noise: LayerNoise, costs: _Costs) -> None:
+    def __init__(self, noise: LayerNoise, costs: _Costs, kept: Set[str]) -> None:
         self.costs = costs
         self.wide = {unit for unit, width in noise.units.width.items() if width == 16}
-        self._open = [term for term in noise.terms if term.needs]
-        self._left = [unit for unit in noise.units.members if unit in noise.units.free]
+        self._open = [term for term in noise.terms if term.needs and not term.needs & kept]
+        self._left = [unit for unit in noise.units.members if unit in noise.units.free - kept]
 
     def best(self) -> frozenset[str] | None:
         """The units to promote next; None where nothing is to be gained any more."""
