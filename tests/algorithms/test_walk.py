@@ -163,7 +163,8 @@ def test_what_meets_the_weights(kind: str) -> None:
     found_nodes = [(n, operators()[n.op_type].passage(n)) for n in net.nodes]
     ((node, weighted),) = [(n, passage) for n, passage in found_nodes if isinstance(passage, Weighted)]
     x = rng.standard_normal(x_shape).astype(np.float32)
-    visit = Visit(node, weighted, Format(8, (0,)), np.zeros(1), 1, lambda index: x, find("c"), lambda f: [f(0)])
+    inputs = [x].__getitem__
+    visit = Visit(node, weighted, Format(8, (0,)), np.zeros(1), 1, inputs, inputs, find("c"), lambda f: [f(0)])
     matrix = rounding._matrix(visit)
     assert matrix is not None
     output = node.outputs[0]

@@ -15,7 +15,9 @@ from tinsmith.algorithms.float_nodes import FloatNodes
 from tinsmith.algorithms.walk import Visit, channel_means
 from tinsmith.ops import operators
 from tinsmith.ops.floatnode import Array, FloatNode, Operand
+from tinsmith.ops.passage import Weighted
 from tinsmith.ops.ports import Kind
+from tinsmith.targets import Target
 
 
 def correct_bias(visit: Visit) -> FloatNode:
@@ -30,10 +32,9 @@ def with_corrected_bias(visit: Visit, node: FloatNode) -> FloatNode:
         visit: The float network's node, and what reaches it.
         node: The node to correct.
     """
-    bias = visit.weighted.weights + 1
-    ports = operators()[node.op_type].ports(_with_bias(node, bias, np.zeros(1, np.float32)), visit.target)
-    if len(ports.inputs) <= bias or ports.inputs[bias].kind is not Kind.BIAS:
+    if not takes_bias(node, visit.weighted, visit.target):
         return node
+    bias = visit.weighted.weights + 1
     rounded = FloatNodes([_rounded(visit, node)], node.outputs)
     name, output = node.input(0).name, node.outputs[0]
 
@@ -44,6 +45,13 @@ def with_corrected_bias(visit: Visit, node: FloatNode) -> FloatNode:
     old = node.const(bias) if node.has(bias) else None
     values = shifts if old is None else np.broadcast_to(old, _channels_last(old, len(shifts))) + shifts
     return _with_bias(node, bias, values.astype(np.float32))
+
+
+def takes_bias(node: FloatNode, weighted: Weighted, target: Target) -> bool:
+    """Whether the chip's operator has a bias, used by this node or not."""
+    bias = weighted.weights + 1
+    ports = operators()[node.op_type].ports(_with_bias(node, bias, np.zeros(1, np.float32)), target)
+    return len(ports.inputs) > bias and ports.inputs[bias].kind is Kind.BIAS
 
 
 def _channels_last(bias: Array, channels: int) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ powers of two, by one more factor for each set of values that hang together, so 
 
 Which channels share a factor, and where none can be: `tinsmith.algorithms.channels`. A Clip from zero (ReLU6) stays
 what it is: a channel that its ceiling never cuts off may be scaled as far as the ceiling allows, one that it does cut
-is left alone.
+is left alone. What ceilings would do to data not seen is one more noise (`tinsmith.algorithms.ceilings`).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ STEPS = 200
 RATE = 0.05
 RECENTER = 20
 """Steps of the descent between two computations of the reference the smooth maximum is taken around."""
-MARGIN = 1.25
+MARGIN = 1.4
 """A channel that a Clip does not cut keeps so much room below its ceiling, for data not seen."""
 
 Factors = NDArray[np.float64]
@@ -68,7 +68,7 @@ def equalize(
         network: Its nodes.
         bits: Width of each node by name.
         target: The chip: whether weights have exponents per channel.
-        samples: Some calibration samples.
+        samples: Calibration samples, the more the better: ceilings depend on what is rare.
     """
     partition = classes(network)
     if partition.count == 1:
@@ -101,7 +101,8 @@ def limits(network: Network, partition: Classes, seen: Mapping[str, Portrait]) -
         cut = met[reached[met] >= ceiling]
         free = met[reached[met] < ceiling]
         low[cut], high[cut] = np.maximum(low[cut], 0.0), np.minimum(high[cut], 0.0)
-        low[free] = np.maximum(low[free], np.log(np.maximum(reached[free] * MARGIN / ceiling, 1e-3)))
+        least = np.clip(reached[free] * MARGIN / ceiling, 1e-3, 1.0)
+        low[free] = np.maximum(low[free], np.log(least))
     low = np.minimum(low, high)
     return low, high
 

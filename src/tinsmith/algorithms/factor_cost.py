@@ -8,16 +8,22 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from tinsmith.algorithms.bias_correction import takes_bias
+from tinsmith.algorithms.ceilings import Ceiling, ceilings
 from tinsmith.algorithms.channels import Classes, Labels, LinearSite
 from tinsmith.algorithms.groups import Groups, group
 from tinsmith.algorithms.portrait import Portrait
 from tinsmith.algorithms.sensitivity import Costs, per_channel, window
-from tinsmith.ops.floatnode import Network
+from tinsmith.ops.floatnode import Network, Operand
 from tinsmith.targets import Target
 
 POWER = 16
 """The maximum over channels is smoothed: Σ xᵖ stands for it where shares are concerned."""
 TINY = 1e-30
+LEFT = 0.01
+"""Of a channel's energy about zero, at least so much is about its mean."""
+UNIT = 12 * 127.5**2
+"""Noise is counted in so many parts here: a range squared stands for the noise of its step."""
 
 Reals = NDArray[np.float64]
 
@@ -63,7 +69,8 @@ class WeightTerm:
         site: The node.
         sizes: Logarithm of the largest magnitude over the window, (output channels, input channels).
         rows: Cost of unit noise on each output channel.
-        columns: Energy that meets each input channel's weights: mean square times positions in the window.
+        columns: Energy that meets each input channel's weights: mean square times positions in the window; about the
+            channel's mean, where what the mean brings is taken out by the bias.
         weight: As of values.
         per_channel: Whether each output channel has an exponent of its own.
     """
@@ -138,6 +145,7 @@ class FactorCost:
 
     values: tuple[ValueTerm, ...]
     weights: tuple[WeightTerm, ...]
+    ceilings: tuple[Ceiling, ...]
     groups: Groups
 
     def recenter(self, position: Reals) -> None:
@@ -153,6 +161,8 @@ class FactorCost:
             value.gradient(position, found)
         for weights in self.weights:
             weights.gradient(position, found)
+        for ceiling in self.ceilings:
+            ceiling.gradient(position, found, UNIT)
         return found
 
 
@@ -175,7 +185,8 @@ def factor_cost(
         for site in partition.linear
         if bits[site.node.name] != 32 and site.node.outputs[0].name in noise and site.node.input(0).name in seen
     ]
-    return FactorCost(tuple(term for term in values if term is not None), tuple(weights), groups)
+    limited = ceilings(network, partition, seen, noise)
+    return FactorCost(tuple(term for term in values if term is not None), tuple(weights), limited, groups)
 
 
 def weight_of(bits: int) -> float:
@@ -212,8 +223,10 @@ def _weight_term(site: LinearSite, bits: int, target: Target, seen: Mapping[str,
     weights = node.const(weighted.weights)
     assert weights is not None
     windows = window(np.abs(weights.astype(np.float64)), weighted)
-    power = per_channel(seen[source.name].power.astype(np.float64), source, weighted.channels)
-    power /= np.prod(source.shape) / len(power)
+    power = _mean_of_channels(seen[source.name].power, source, weighted.channels)
+    if takes_bias(node, weighted, target):
+        means = _mean_of_channels(seen[source.name].mean, source, weighted.channels)
+        power = np.maximum(power - means**2, LEFT * power)
     return WeightTerm(
         site,
         np.log(np.maximum(windows.max(axis=2), TINY)),
@@ -222,3 +235,8 @@ def _weight_term(site: LinearSite, bits: int, target: Target, seen: Mapping[str,
         weight_of(bits),
         target.per_channel,
     )
+
+
+def _mean_of_channels(values: NDArray[np.float32], operand: Operand, axis: int) -> Reals:
+    sums = per_channel(values.astype(np.float64), operand, axis)
+    return sums * len(sums) / float(np.prod(operand.shape))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tinsmith.algorithms.ceilings import Ceiling
 from tinsmith.algorithms.channels import Classes, Labels
 from tinsmith.algorithms.factor_cost import FactorCost, WeightTerm
 from tinsmith.algorithms.portrait import Portrait
@@ -55,6 +56,8 @@ def fill(
     for weights in cost.weights:
         met = _Weights.of(weights, position, component)
         terms.append(({met.inner, met.outer}, met.noise))
+    for ceiling in cost.ceilings:
+        terms.append((set(component[ceiling.classes].tolist()), _clipped(ceiling, position, component)))
     touching: dict[int, list[Callable[[Reals], float]]] = {}
     for components, term in terms:
         for index in components:
@@ -66,6 +69,10 @@ def fill(
                 _settle(shift, index, nearby, _room(component == index, position, low, high))
     found: Reals = position + shift[component] * np.log(2)
     return found
+
+
+def _clipped(ceiling: Ceiling, position: Reals, component: Labels) -> Callable[[Reals], float]:
+    return lambda shift: ceiling.noise(position + np.log(2) * shift[component])
 
 
 def reserve(count: float) -> float:

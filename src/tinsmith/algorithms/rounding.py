@@ -4,21 +4,24 @@ Rounding each weight to the nearest integer is best only if the inputs it multip
 H the second moments of what meets the weights of one output channel, an error d in those weights costs d·H·d. Weights
 are rounded one after the other, and what rounding took from one is made good by those still to come (Optimal Brain
 Quantization in the order and with the factorization of GPTQ: E. Frantar et al., "GPTQ: Accurate Post-Training
-Quantization for Generative Pre-trained Transformers", 2022). The inputs are those the chip has at that place.
+Quantization for Generative Pre-trained Transformers", 2022). The inputs are those the chip has at that place, and the
+weights that are rounded those that expect them (`tinsmith.algorithms.alignment`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tinsmith.algorithms.alignment import aligned
 from tinsmith.algorithms.bias_correction import with_corrected_bias
 from tinsmith.algorithms.float_nodes import FloatNodes
 from tinsmith.algorithms.sensitivity import window
 from tinsmith.algorithms.walk import Visit
-from tinsmith.ops.floatnode import FloatNode, Operand
+from tinsmith.ops.floatnode import Array, FloatNode, Operand
 from tinsmith.ops.passage import Weighted
 from tinsmith.quant.rounding import qrange
 
@@ -38,7 +41,8 @@ def round_weights(visit: Visit) -> FloatNode:
     matrix = _matrix(visit)
     if matrix is None or visit.format.bits != 8:
         return with_corrected_bias(visit, visit.node)
-    moments = _moments(visit, matrix.shape)
+    moments, cross = _moments(visit, matrix.shape)
+    matrix = aligned(matrix, moments, cross)
     steps = np.broadcast_to(np.ldexp(1.0, np.asarray(visit.format.exponents)), (len(matrix),))[:, None]
     if visit.weighted.columns is None:
         integers = np.stack([rounded(row[None], h, s[None]) for row, h, s in zip(matrix, moments, steps, strict=True)])
@@ -105,26 +109,32 @@ def _unfolded(matrix: Reals, weighted: Weighted, shape: tuple[int, ...]) -> NDAr
     return np.ascontiguousarray(turned.transpose(np.argsort(rows_first)), dtype=np.float32)
 
 
-def _moments(visit: Visit, shape: tuple[int, int]) -> NDArray[np.float64]:
-    """Second moments about the mean of what meets one output channel's weights: (1 or channels, K, K)."""
+def _moments(visit: Visit, shape: tuple[int, int]) -> tuple[Reals, Reals]:
+    """Second moments, about the mean, of what meets one output channel's weights on the chip: (1 or channels, K, K).
+
+    And those of what meets them in the float network with it.
+    """
     channels, count = shape
-    depthwise = visit.weighted.columns is None
     run = _meeting(visit, count)
-    wanted = max(ROWS, 4 * count)
-    rows: list[NDArray[np.float32]] = []
-    found = 0
+    chips, reals = (_positions(visit, run, array, count) for array in (visit.chip, visit.real))
+    parts = (channels, count, -1) if visit.weighted.columns is None else (1, count, -1)
+    met = chips.reshape(parts)
+    turned = met.transpose(0, 2, 1) / max(chips.shape[1], 1)
+    return met @ turned, reals.reshape(parts) @ turned
+
+
+def _positions(visit: Visit, run: FloatNodes, array: Callable[[int], Array], count: int) -> Reals:
+    """What meets the weights, about its mean, at some positions of all samples: (weights, positions)."""
+    share = max(1, max(ROWS, 4 * count) // visit.count)
+    rows = []
     for index in range(visit.count):
-        met = run({visit.node.input(0).name: visit.chip(index)})[visit.node.outputs[0].name]
+        met = run({visit.node.input(0).name: array(index)})[visit.node.outputs[0].name]
         flat = np.moveaxis(met, visit.weighted.channels, 0).reshape(met.shape[visit.weighted.channels], -1)
-        share = max(1, wanted // visit.count)
         stride = max(1, flat.shape[1] // share) | 1
         rows.append(flat[:, index % stride :: stride])
-        found += rows[-1].shape[1]
-    table = np.concatenate(rows, axis=1).astype(np.float64)
-    table -= table.mean(axis=1, keepdims=True)
-    parts = table.reshape(channels, count, -1) if depthwise else table[None]
-    moments: NDArray[np.float64] = parts @ parts.transpose(0, 2, 1) / max(found, 1)
-    return moments
+    table: Reals = np.concatenate(rows, axis=1).astype(np.float64)
+    centred: Reals = table - table.mean(axis=1, keepdims=True)
+    return centred
 
 
 def _meeting(visit: Visit, count: int) -> FloatNodes:

@@ -84,8 +84,8 @@ def tune(
 ) -> Tuned:
     """Equalize, round for the data, and keep the result if the chip's outputs are closer to the float network's.
 
-    One sample in four only judges: what it would not have been quantized with tells whether a gain is real. The plain
-    formats have seen it, which is to their advantage.
+    One sample in four is not seen by the walk, and judges: what weights were not fitted to tells whether a gain is
+    real. Ranges, of plain and of equalized networks, are those of all samples.
 
     Args:
         model: The canonical float model.
@@ -115,10 +115,10 @@ def tune(
 
     if scalable:
         progress("equalize", 0, None)
-        scaled = equalize(model, separate, bits, target, learned[:most]).network
+        scaled = equalize(model, separate, bits, target, observed).network
         values, widths = observed_values(scaled, bits, target)
         changed = with_constants(model, network, scaled)
-        stats = observe(changed, values, learned, rounding=target.rounding, bits=widths, histograms=histograms)
+        stats = observe(changed, values, observed, rounding=target.rounding, bits=widths, histograms=histograms)
         # Factors are chosen without the chip's rules in mind: there may be no formats for them.
         with contextlib.suppress(QuantizationError):
             add(Candidate("equalized", scaled, choose(scaled, stats)))

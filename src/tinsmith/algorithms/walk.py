@@ -45,6 +45,7 @@ class Visit:
         wanted: Mean of each channel of the node's output in the float network, before any activation; float64.
         count: How many samples there are.
         chip: Input 0 of a sample as the chip has it, as real numbers, ONNX order.
+        real: The same in the float network.
         target: The chip.
         run_all: Applies a function to each sample's index, on several cores.
     """
@@ -55,6 +56,7 @@ class Visit:
     wanted: NDArray[np.float64]
     count: int
     chip: Callable[[int], NDArray[np.float32]]
+    real: Callable[[int], NDArray[np.float32]]
     target: Target
     run_all: Callable[[Callable[[int], Array]], list[Array]]
 
@@ -173,7 +175,9 @@ class _Walk:
             array = arrays[index]
             return array if found is None or array.dtype.kind == "f" else found.dequantize(array)
 
-        changed = adjust(Visit(node, weighted, chosen, means, self.count, chip, self.target, self._all))
+        reals = self.floats[source]
+        visit = Visit(node, weighted, chosen, means, self.count, chip, reals.__getitem__, self.target, self._all)
+        changed = adjust(visit)
         arriving = self.formats.at(node.name, 0, source)
         if arriving is None or not _fits(changed, chosen, arriving.exponent, self.target, self.bits[node.name]):
             return node
