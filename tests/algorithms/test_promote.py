@@ -122,6 +122,22 @@ def test_until_finds_the_shortest_prefix_with_few_measurements(count: int, neede
         assert found == (order[:needed], 0.0)
 
 
+def test_until_looks_first_where_the_noise_should_be_low_enough() -> None:
+    """Measurements that follow the noise: the second one meets the target, others make sure that it is the first to."""
+    order = tuple(Promotion(frozenset({f"n{index}"}), 0.5**index, 0, 0.01) for index in range(40))
+    asked: list[int] = []
+
+    def measure(nodes: frozenset[str]) -> float:
+        asked.append(len(nodes))
+        return 7 * 0.5 ** len(nodes)
+
+    found = until(order, 7 * 0.5**20, measure, total=2.0)
+    assert found is not None
+    assert len(found[0]) == 20
+    assert asked[:2] == [0, 20]
+    assert len(asked) <= 7
+
+
 def test_until_tells_what_was_measured() -> None:
     assert until((), 1.0, lambda nodes: 0.25) == ((), 0.25)
     assert until((), 0.0, lambda nodes: 0.25) is None

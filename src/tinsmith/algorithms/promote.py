@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tinsmith.algorithms.layer_noise import LayerNoise, Term
 from tinsmith.algorithms.units import Units
@@ -99,38 +100,42 @@ def within_budget(order: Sequence[Promotion], share: float) -> tuple[Promotion, 
 
 
 def until(
-    order: Sequence[Promotion], target: float, measure: Callable[[frozenset[str]], float]
+    order: Sequence[Promotion], target: float, measure: Callable[[frozenset[str]], float], total: float | None = None
 ) -> tuple[tuple[Promotion, ...], float] | None:
     """The fewest first steps of an order with which a measurement meets a target; few measurements are made.
+
+    The noise that steps should leave tells where to look first; every other time the range is halved.
 
     Args:
         order: Of `promotions`, or some of it.
         target: What the measurement may be at most.
-        measure: Measures with the nodes given in int16, the fewer the better; falls as nodes are added, by and large.
+        measure: Measures with the nodes given in int16, the smaller the better. It should fall as nodes are added, by
+            and large: what is found meets the target, and one step less does not.
+        total: The noise without any step, `LayerNoise.total`; None: all that the steps gain.
 
     Returns:
         The steps and what was measured with them; None where all of them are not enough.
     """
     names = [frozenset[str]().union(*(step.nodes for step in order[:count])) for count in range(len(order) + 1)]
-    known: dict[int, float] = {}
-
-    def measured(count: int) -> float:
-        if count not in known:
-            known[count] = measure(names[count])
-        return known[count]
-
-    if measured(0) <= target:
+    gained = np.cumsum([0.0, *(step.gain for step in order)])
+    left = np.maximum((gained[-1] if total is None else total) - gained, 0.0)
+    low, high = 0, len(order) + 1
+    known = {0: measure(names[0])}
+    if known[0] <= target:
         return (), known[0]
-    # Gains fall quickly, so that the answer is rather near the front: widen the range from there.
-    low, high = 0, min(1, len(order))
-    while measured(high) > target:
-        if high == len(order):
-            return None
-        low, high = high, min(2 * high, len(order))
     while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if measured(middle) <= target else (middle, high)
-    return tuple(order[:high]), known[high]
+        count = (low + high) // 2 if len(known) % 2 == 0 else _likely(left, known, low, high, target)
+        known[count] = measure(names[count])
+        low, high = (low, count) if known[count] <= target else (count, high)
+    return None if high > len(order) else (tuple(order[:high]), known[high])
+
+
+def _likely(left: NDArray[np.float64], known: Mapping[int, float], low: int, high: int, target: float) -> int:
+    """Where the target should be met if measurements are linear in the noise that is left, within a range."""
+    end, found = (float(left[high]), known[high]) if high in known else (0.0, 0.0)
+    part = (target - found) / max(known[low] - found, 1e-30)
+    allowed = end + part * (float(left[low]) - end)
+    return int(np.clip(np.searchsorted(-left, -allowed), low + 1, high - 1))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
