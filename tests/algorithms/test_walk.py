@@ -15,9 +15,8 @@ from tests.algorithms.scalable import canonical, chain, model, samples
 from tinsmith.algorithms import rounding
 from tinsmith.algorithms.bias_correction import correct_bias
 from tinsmith.algorithms.float_nodes import FloatNodes
-from tinsmith.algorithms.walk import Exact, Visit, channel_means, walk
+from tinsmith.algorithms.walk import Adjusted, Adjustment, Exact, Visit, channel_means, walk
 from tinsmith.ops import operators
-from tinsmith.ops.floatnode import FloatNode
 from tinsmith.ops.passage import Weighted
 from tinsmith.quant.format import Format
 from tinsmith.targets import find
@@ -32,12 +31,12 @@ def test_what_the_nodes_see_is_what_the_chip_has(target: str) -> None:
     data = samples(quantized.network, 3)
     seen: dict[str, list[np.ndarray]] = {}
 
-    def look(visit: Visit) -> FloatNode:
+    def look(visit: Visit) -> Adjusted:
         seen[visit.node.input(0).name] = [visit.chip(index) for index in range(visit.count)]
-        return visit.node
+        return Adjusted(visit.node, visit.format)
 
     bits = {name: decision.bits for name, decision in quantized.placement.items()}
-    same = walk(quantized.network, quantized.formats, bits, quantized.target, data, look)
+    same = walk(quantized.network, quantized.formats, bits, quantized.target, data, look).network
     assert all(new is old for new, old in zip(same.nodes, quantized.network.nodes, strict=True))
     assert set(seen) == {"x", "a1", "a2", "f"}
     for index, sample in enumerate(data):
@@ -67,8 +66,9 @@ def test_biases_take_the_means_out(target: str) -> None:
     bits = {name: decision.bits for name, decision in quantized.placement.items()}
     checked = []
 
-    def correct(visit: Visit) -> FloatNode:
-        node = correct_bias(visit)
+    def correct(visit: Visit) -> Adjusted:
+        adjusted = correct_bias(visit)
+        node = adjusted.node
         rounded_weights = visit.format.dequantize(visit.format.quantize(visit.weights, visit.target.rounding))
         weights = replace(node.input(1), const=rounded_weights)
         run = FloatNodes([replace(node, inputs=(node.inputs[0], weights, node.inputs[2]))], node.outputs)
@@ -77,7 +77,7 @@ def test_biases_take_the_means_out(target: str) -> None:
         found = np.mean([channel_means(array, visit.weighted.channels) for array in chips], axis=0)
         assert np.allclose(found, visit.wanted, atol=1e-4 * np.abs(visit.wanted).max())
         checked.append(node.name)
-        return node
+        return adjusted
 
     walk(quantized.network, quantized.formats, bits, quantized.target, samples(quantized.network, 4), correct)
     assert checked == ["first", "depthwise", "pointwise", "classes"]
@@ -88,12 +88,12 @@ def test_a_bias_that_does_not_fit_is_left() -> None:
     quantized = tinsmith.quantize(chain(np.random.default_rng(3)), np.ones((2, 3, 8, 8), np.float32), "esp32s3")
     bits = {name: decision.bits for name, decision in quantized.placement.items()}
 
-    def absurd(visit: Visit) -> FloatNode:
+    def absurd(visit: Visit) -> Adjusted:
         bias = replace(visit.node.input(2), const=np.full_like(visit.node.const(2), 1e9))
-        return replace(visit.node, inputs=(*visit.node.inputs[:2], bias))
+        return Adjusted(replace(visit.node, inputs=(*visit.node.inputs[:2], bias)), visit.format)
 
     data = samples(quantized.network, 1)
-    same = walk(quantized.network, quantized.formats, bits, quantized.target, data, absurd)
+    same = walk(quantized.network, quantized.formats, bits, quantized.target, data, absurd).network
     assert all(new is old for new, old in zip(same.nodes, quantized.network.nodes, strict=True))
 
 
@@ -164,7 +164,18 @@ def test_what_meets_the_weights(kind: str) -> None:
     ((node, weighted),) = [(n, passage) for n, passage in found_nodes if isinstance(passage, Weighted)]
     x = rng.standard_normal(x_shape).astype(np.float32)
     inputs = [x].__getitem__
-    visit = Visit(node, weighted, Format(8, (0,)), np.zeros(1), 1, inputs, inputs, find("c"), lambda f: [f(0)])
+    visit = Visit(
+        node,
+        weighted,
+        Format(8, (0,)),
+        np.zeros(1),
+        1,
+        inputs,
+        inputs,
+        find("c"),
+        lambda node, weights: True,
+        lambda f: [f(0)],
+    )
     matrix = rounding._matrix(visit)
     assert matrix is not None
     output = node.outputs[0]
@@ -194,10 +205,36 @@ def test_rounded_networks_are_closer(target: str) -> None:
     test = samples(quantized.network, 16, seed=9)
     float_run = FloatNodes(quantized.network.nodes, quantized.network.outputs)
 
-    def noise(adjust: object) -> float:
-        net = walk(quantized.network, quantized.formats, bits, chips, calibration, adjust)  # type: ignore[arg-type]
-        exact = Exact(net, quantized.formats, bits, chips)
+    def noise(adjust: Adjustment) -> float:
+        found = walk(quantized.network, quantized.formats, bits, chips, calibration, adjust)
+        exact = Exact(found.network, found.formats, bits, chips)
         chosen = quantized.formats.values["y"]
         return sum(float(np.square(chosen.dequantize(exact.run(s)["y"]) - float_run(s)["y"]).sum()) for s in test)
 
-    assert noise(rounding.round_weights) < noise(lambda visit: visit.node)
+    assert noise(rounding.round_weights) < noise(lambda visit: Adjusted(visit.node, visit.format))
+
+
+@given(st.integers(0, 10**6), st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_finer_exponents_are_taken_only_where_the_output_errs_less(seed: int, per_channel: bool) -> None:
+    """A weight far from the others: saturated, it may cost less than the coarser steps of all the others."""
+    rng = np.random.default_rng(seed)
+    weights = rng.standard_normal((4, 12))
+    weights[:, 0] *= rng.uniform(1, 8)
+    inputs = rng.standard_normal((12, 200)) * rng.uniform(0.01, 1, (12, 1))
+    moments = (inputs @ inputs.T / 200)[None]
+    exponents = np.ceil(np.log2(np.abs(weights).max(axis=1) / 127)).astype(np.int64)
+    exponents = exponents if per_channel else np.full(4, exponents.max())
+    tried = [rounding._rounded(weights, moments, exponents - finer) for finer in (0, 1)]
+    errors = [rounding._errors(weights - found, moments) for found in tried]
+    for found, finer in zip(tried, (0, 1), strict=True):
+        integers = found / np.ldexp(1.0, exponents - finer)[:, None]
+        assert np.array_equal(integers, np.rint(integers))
+        assert integers.min() >= -128
+        assert integers.max() <= 127
+    for found, error in zip(tried, errors, strict=True):
+        outputs = (weights - found) @ inputs
+        assert error == pytest.approx(np.square(outputs).mean(axis=1), rel=1e-9)
+    assert np.array_equal(rounding._finer(np.stack(errors), per_channel=True), errors[1] < errors[0])
+    together = rounding._finer(np.stack(errors), per_channel=False)
+    assert together.tolist() == [errors[1].sum() < errors[0].sum()] * 4

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinsmith.algorithms.float_nodes import FloatNodes
-from tinsmith.algorithms.walk import Visit, channel_means
+from tinsmith.algorithms.walk import Adjusted, Visit, channel_means
 from tinsmith.ops import operators
 from tinsmith.ops.floatnode import Array, FloatNode, Operand
 from tinsmith.ops.passage import Weighted
@@ -20,22 +20,23 @@ from tinsmith.ops.ports import Kind
 from tinsmith.targets import Target
 
 
-def correct_bias(visit: Visit) -> FloatNode:
+def correct_bias(visit: Visit) -> Adjusted:
     """The node with a corrected bias; as it is where the chip's operator has none (MatMul)."""
-    return with_corrected_bias(visit, visit.node)
+    return with_corrected_bias(visit, Adjusted(visit.node, visit.format))
 
 
-def with_corrected_bias(visit: Visit, node: FloatNode) -> FloatNode:
+def with_corrected_bias(visit: Visit, given: Adjusted) -> Adjusted:
     """A node of possibly other weights, with the bias that makes its means those of the float network's node.
 
     Args:
         visit: The float network's node, and what reaches it.
-        node: The node to correct.
+        given: The node to correct.
     """
+    node = given.node
     if not takes_bias(node, visit.weighted, visit.target):
-        return node
+        return given
     bias = visit.weighted.weights + 1
-    rounded = FloatNodes([_rounded(visit, node)], node.outputs)
+    rounded = FloatNodes([_rounded(visit, given)], node.outputs)
     name, output = node.input(0).name, node.outputs[0]
 
     def means(index: int) -> Array:
@@ -44,7 +45,7 @@ def with_corrected_bias(visit: Visit, node: FloatNode) -> FloatNode:
     shifts = visit.wanted - np.mean(visit.run_all(means), axis=0)
     old = node.const(bias) if node.has(bias) else None
     values = shifts if old is None else np.broadcast_to(old, _channels_last(old, len(shifts))) + shifts
-    return _with_bias(node, bias, values.astype(np.float32))
+    return Adjusted(_with_bias(node, bias, values.astype(np.float32)), given.format)
 
 
 def takes_bias(node: FloatNode, weighted: Weighted, target: Target) -> bool:
@@ -58,14 +59,15 @@ def _channels_last(bias: Array, channels: int) -> tuple[int, ...]:
     return (*bias.shape[:-1], channels) if bias.ndim else (channels,)
 
 
-def _rounded(visit: Visit, node: FloatNode) -> FloatNode:
+def _rounded(visit: Visit, given: Adjusted) -> FloatNode:
     """The node with the weights the chip has."""
+    node = given.node
     index = visit.weighted.weights
     weights = node.const(index)
     assert weights is not None
-    integers = visit.format.quantize(weights, visit.target.rounding)
+    integers = given.format.quantize(weights, visit.target.rounding)
     inputs = list(node.inputs)
-    inputs[index] = replace(node.input(index), const=visit.format.dequantize(integers))
+    inputs[index] = replace(node.input(index), const=given.format.dequantize(integers))
     return replace(node, inputs=tuple(inputs))
 
 

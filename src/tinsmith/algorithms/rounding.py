@@ -20,8 +20,8 @@ from tinsmith.algorithms.alignment import aligned
 from tinsmith.algorithms.bias_correction import with_corrected_bias
 from tinsmith.algorithms.float_nodes import FloatNodes
 from tinsmith.algorithms.sensitivity import window
-from tinsmith.algorithms.walk import Visit
-from tinsmith.ops.floatnode import Array, FloatNode, Operand
+from tinsmith.algorithms.walk import Adjusted, Visit
+from tinsmith.ops.floatnode import Array, Operand
 from tinsmith.ops.passage import Weighted
 from tinsmith.quant.rounding import qrange
 
@@ -36,24 +36,60 @@ BLOCK = 64
 Reals = NDArray[np.float64]
 
 
-def round_weights(visit: Visit) -> FloatNode:
-    """The node with weights on the grid of their format, rounded for the data, and its bias corrected."""
+def round_weights(visit: Visit) -> Adjusted:
+    """The node with weights on the grid of their format, rounded for the data, and its bias corrected.
+
+    The format's exponents are those chosen before, or finer by one where the layer's output errs less with these
+    although its largest weights saturate; where exponents are per channel, each channel for itself.
+    """
     matrix = _matrix(visit)
     if matrix is None or visit.format.bits != 8:
-        return with_corrected_bias(visit, visit.node)
+        return with_corrected_bias(visit, Adjusted(visit.node, visit.format))
     moments, cross = _moments(visit, matrix.shape)
     matrix = aligned(matrix, moments, cross)
-    steps = np.broadcast_to(np.ldexp(1.0, np.asarray(visit.format.exponents)), (len(matrix),))[:, None]
-    if visit.weighted.columns is None:
-        integers = np.stack([rounded(row[None], h, s[None]) for row, h, s in zip(matrix, moments, steps, strict=True)])
-        integers = integers[:, 0]
-    else:
-        integers = rounded(matrix, moments[0], steps)
+    exponents = np.broadcast_to(np.asarray(visit.format.exponents), (len(matrix),))
+    tried = [_rounded(matrix, moments, exponents - finer) for finer in (0, 1)]
+    errors = np.stack([_errors(matrix - weights, moments) for weights in tried])
+    finer = _finer(errors, per_channel=visit.format.axis is not None)
+    made = _made(visit, np.where(finer[:, None], tried[1], tried[0]), exponents - finer)
+    if finer.any() and not visit.fits(made.node, made.format):
+        return _made(visit, tried[0], exponents)
+    return made
+
+
+def _finer(errors: Reals, *, per_channel: bool) -> NDArray[np.bool_]:
+    """For which channels the finer exponents err less: (2, channels) errors → (channels,)."""
+    if per_channel:
+        return np.asarray(errors[1] < errors[0])
+    return np.full(errors.shape[1], errors[1].sum() < errors[0].sum())
+
+
+def _made(visit: Visit, matrix: Reals, exponents: NDArray[np.int64]) -> Adjusted:
+    """The node with these weights, and its bias corrected."""
     index = visit.weighted.weights
     inputs = list(visit.node.inputs)
     old = visit.node.input(index)
-    inputs[index] = replace(old, const=_unfolded(integers * steps, visit.weighted, old.shape))
-    return with_corrected_bias(visit, replace(visit.node, inputs=tuple(inputs)))
+    inputs[index] = replace(old, const=_unfolded(matrix, visit.weighted, old.shape))
+    chosen = tuple(int(exponent) for exponent in exponents[: len(visit.format.exponents)])
+    given = Adjusted(replace(visit.node, inputs=tuple(inputs)), replace(visit.format, exponents=chosen))
+    return with_corrected_bias(visit, given)
+
+
+def _rounded(matrix: Reals, moments: Reals, exponents: NDArray[np.int64]) -> Reals:
+    """The weights on the grids of their rows' exponents."""
+    steps = np.ldexp(1.0, exponents)[:, None]
+    if len(moments) == 1:
+        return rounded(matrix, moments[0], steps) * steps
+    rows = zip(matrix, moments, steps, strict=True)
+    return np.concatenate([rounded(row[None], own, step[None]) for row, own, step in rows]) * steps
+
+
+def _errors(errors: Reals, moments: Reals) -> Reals:
+    """Squared error of each output channel about its mean."""
+    if len(moments) == 1:
+        found: Reals = np.einsum("ci,ci->c", errors @ moments[0], errors)
+        return found
+    return np.asarray(np.einsum("ci,cij,cj->c", errors, moments, errors))
 
 
 def rounded(weights: Reals, moments: Reals, steps: Reals, bits: int = 8) -> Reals:

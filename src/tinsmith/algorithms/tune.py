@@ -158,7 +158,7 @@ def _rounded(
     samples: Samples,
     progress: Progress,
 ) -> Candidate:
-    network = walk(
+    walked = walk(
         candidate.network,
         candidate.formats,
         bits,
@@ -167,7 +167,7 @@ def _rounded(
         round_weights,
         lambda done, total: progress("round weights", done, total),
     )
-    return Candidate(f"{candidate.name}, rounded for the data", network, candidate.formats)
+    return Candidate(f"{candidate.name}, rounded for the data", walked.network, walked.formats)
 
 
 class _Judge:

@@ -47,6 +47,7 @@ class Visit:
         chip: Input 0 of a sample as the chip has it, as real numbers, ONNX order.
         real: The same in the float network.
         target: The chip.
+        fits: Whether the chip's accumulator, and its shift, have room for a node with weights in a format.
         run_all: Applies a function to each sample's index, on several cores.
     """
 
@@ -58,6 +59,7 @@ class Visit:
     chip: Callable[[int], NDArray[np.float32]]
     real: Callable[[int], NDArray[np.float32]]
     target: Target
+    fits: Callable[[FloatNode, Format], bool]
     run_all: Callable[[Callable[[int], Array]], list[Array]]
 
     @property
@@ -68,7 +70,33 @@ class Visit:
         return found
 
 
-Adjustment = Callable[[Visit], FloatNode]
+@dataclass(frozen=True, slots=True, eq=False)
+class Adjusted:
+    """What an adjustment made of a linear node.
+
+    Attributes:
+        node: The node.
+        format: Of its weights.
+    """
+
+    node: FloatNode
+    format: Format
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Walked:
+    """A network after a walk.
+
+    Attributes:
+        network: With the adjusted nodes.
+        formats: As before, but for the weights that adjustments gave another.
+    """
+
+    network: Network
+    formats: Formats
+
+
+Adjustment = Callable[[Visit], Adjusted]
 
 
 def walk(
@@ -79,12 +107,12 @@ def walk(
     samples: Samples,
     adjust: Adjustment,
     progress: Callable[[int, int], None] | None = None,
-) -> Network:
+) -> Walked:
     """Adjust the linear nodes of a network, in order.
 
     Args:
         network: The network; formats, bits as chosen for it.
-        formats: Stay as they are: an adjusted node whose bias no longer fits its accumulator is left as it was.
+        formats: Those of values stay as they are. An adjusted node that no longer fits the chip is left as it was.
         bits: Width of each node by name.
         target: The chip.
         samples: Calibration samples, `{input: array}` in ONNX order. All of them are in memory at once, with the values
@@ -93,7 +121,7 @@ def walk(
         progress: Called with steps done and in all.
 
     Returns:
-        The network with the adjusted nodes.
+        The network with the adjusted nodes, and its formats.
     """
     return _Walk(network, formats, bits, target, samples).run(adjust, progress)
 
@@ -118,7 +146,7 @@ class _Walk:
         chosen = self.formats.values.get(operand.name)
         return np.asarray(array) if chosen is None else chosen.quantize(array, self.target.rounding)
 
-    def run(self, adjust: Adjustment, progress: Callable[[int, int], None] | None) -> Network:
+    def run(self, adjust: Adjustment, progress: Callable[[int, int], None] | None) -> Walked:
         adjusted: dict[str, FloatNode] = {}
         with self.pool:
             for done, step in enumerate(self.steps):
@@ -127,14 +155,15 @@ class _Walk:
                 node = self._step(step, adjust)
                 if node is not step.node:
                     adjusted[node.name] = node
-        return replace(self.network, nodes=tuple(adjusted.get(n.name, n) for n in self.network.nodes))
+        nodes = tuple(adjusted.get(node.name, node) for node in self.network.nodes)
+        return Walked(replace(self.network, nodes=nodes), self.formats)
 
     def _step(self, step: Step, adjust: Adjustment) -> FloatNode:
         node = step.node
         weighted = operators()[node.op_type].passage(node)
         floats, means = self._in_floats(step, weighted.channels if isinstance(weighted, Weighted) else None)
         if isinstance(weighted, Weighted) and self.bits[node.name] != 32:
-            node = self._adjusted(node, weighted, means, adjust)
+            node = self._adjusted(step, weighted, means, adjust)
         exact = Exact(_alone(replace(step, node=node)), self.formats, self.bits, self.target)
         chips = self._all(lambda index: exact.run({name: self.chips[name][index] for name in exact.inputs}))
         for output in step.outputs:
@@ -162,9 +191,8 @@ class _Walk:
         means: NDArray[np.float64] = np.mean([means for _, means in results], axis=0)
         return [found for found, _ in results], means
 
-    def _adjusted(
-        self, node: FloatNode, weighted: Weighted, means: NDArray[np.float64], adjust: Adjustment
-    ) -> FloatNode:
+    def _adjusted(self, step: Step, weighted: Weighted, means: NDArray[np.float64], adjust: Adjustment) -> FloatNode:
+        node = step.node
         source = node.input(0).name
         chosen = self.formats.at(node.name, weighted.weights, node.input(weighted.weights).name)
         if chosen is None:
@@ -175,13 +203,28 @@ class _Walk:
             array = arrays[index]
             return array if found is None or array.dtype.kind == "f" else found.dequantize(array)
 
-        reals = self.floats[source]
-        visit = Visit(node, weighted, chosen, means, self.count, chip, reals.__getitem__, self.target, self._all)
-        changed = adjust(visit)
         arriving = self.formats.at(node.name, 0, source)
-        if arriving is None or not _fits(changed, chosen, arriving.exponent, self.target, self.bits[node.name]):
+        if arriving is None:
             return node
-        return changed
+        lowest = self._lowest(step, arriving.exponent)
+
+        def fits(changed: FloatNode, weights: Format) -> bool:
+            enough = min(weights.exponents) >= min(lowest, *chosen.exponents)
+            return enough and _fits(changed, weights, arriving.exponent, self.target, self.bits[node.name])
+
+        reals = self.floats[source]
+        made = adjust(
+            Visit(node, weighted, chosen, means, self.count, chip, reals.__getitem__, self.target, fits, self._all)
+        )
+        if not fits(made.node, made.format):
+            return node
+        self.formats = self.formats.changed((node.name, weighted.weights), made.format)
+        return made.node
+
+    def _lowest(self, step: Step, arriving: int) -> int:
+        """The finest exponent of weights from which the chip can still shift to the output's."""
+        output = self.formats.values[step.outputs[0].name]
+        return output.exponent - arriving - self.target.max_shift
 
     def _all(self, function: Callable[[int], T]) -> list[T]:
         return list(self.pool.map(function, range(self.count)))

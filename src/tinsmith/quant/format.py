@@ -81,3 +81,7 @@ class Formats:
     def at(self, node: str, index: int, value: str) -> Format | None:
         """The format in which input ``index`` of ``node`` must arrive."""
         return self.uses.get((node, index), self.values.get(value))
+
+    def changed(self, use: tuple[str, int], format: Format) -> Formats:
+        """The same with another format for one input of a node: (node name, input index)."""
+        return Formats(self.values, {**self.uses, use: format})
