@@ -266,7 +266,11 @@ MORE_WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "splits of nothing": ({"algorithms": ["split_layers"]}, "algorithms: 'split_layers' needs to know which layers"),
     "a level of halves": (
         {"splits": [{"layers": ["a"], "opt_level": 2}]},
-        "split 1: opt_level is given, and method is 'balance': only 'channels' has one",
+        "split 1: opt_level is given, and method is 'balance': only 'channels' has it",
+    ),
+    "copies of halves": (
+        {"splits": [{"layers": ["a"], "method": "random", "most": 0.5}]},
+        "split 1: most is given, and method is 'random': only 'channels' has it",
     ),
     "a threshold of zero": (
         {"splits": [{"layers": ["a"], "value_threshold": 0.0}]},

@@ -152,6 +152,10 @@ def test_layers_are_split(workshop: Workshop, tmp_path: Path) -> None:
         '[[split]]\nlayers = ["gemm"]\nmethod = "channels"\nvalue_threshold = 99\n', "utf-8"
     )
     assert "split 1 (channels): nothing, no weight is that large" in ok(*common, "--recipe", tmp_path / "r.toml")
+    few = '[[split]]\nlayers = ["conv"]\nmethod = "channels"\nvalue_threshold = 0.9\nrelative = true\nmost = 0.25\n'
+    (tmp_path / "r.toml").write_text(few, "utf-8")
+    assert "split 1 (channels): 'conv'; " in ok(*common, "--recipe", tmp_path / "r.toml")
+    assert 8 < package.read(tmp_path / "a/model.espdl").values["active"].shape[-1] <= 10
 
 
 def test_a_printed_recipe_leads_to_the_same_file(workshop: Workshop, tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def calibrate(
     histograms: bool = False,
 ) -> Calibrated:
     """Observe the values on the data, or take the model's own ranges where there are none."""
-    from tinsmith.algorithms.groups import group
+    from tinsmith.algorithms import promote
     from tinsmith.algorithms.narrow import values_to_observe
     from tinsmith.algorithms.scales import unmeasured
     from tinsmith.algorithms.tune import MOST_OBSERVED
@@ -68,9 +68,8 @@ def calibrate(
 
     values, bits = values_to_observe(opened.network, opened.widths, target)
     if recipe.max_drop is not None or recipe.int16_budget is not None:
-        # Any layer may go to int16 later on, and any value may then be read in two widths.
-        values = list(dict.fromkeys((*values, *group(opened.network, opened.widths, target).of)))
-        bits = sorted({8, 16, *bits})
+        more, wider = promote.values_to_observe(opened.network, opened.widths)
+        values, bits = list(dict.fromkeys((*values, *more))), sorted({*bits, *wider})
     kept = max(CHECKED_SAMPLES, MOST_OBSERVED)
     wanted = Wanted(values, bits, target.rounding, histograms or _histograms(recipe), kept)
     if data is not None:

@@ -65,8 +65,7 @@ def _split(model: ir.Model, splits: Sequence[Split]) -> tuple[ir.Model, tuple[st
 
     notes: list[str] = []
     for number, split in enumerate(splits, 1):
-        given = {"value_threshold": split.value_threshold, "opt_level": split.opt_level}
-        chosen: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+        chosen: dict[str, Any] = split.model_dump(exclude_none=True, exclude={"layers", "method"})
         with _of_table(f"split {number}"):
             if split.method == "channels":
                 options = ChannelSplitOptions(interested_layers=split.layers, **chosen)

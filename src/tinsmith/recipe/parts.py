@@ -101,16 +101,22 @@ class Split(Strict):
         method: ``balance`` and ``random`` make two layers of one, whose results are added: half of each large weight
             goes to either, or shares at random. ``channels`` doubles the channels with large weights.
         value_threshold: Only weights of a larger magnitude count: 2.0 by default, 0.5 for ``channels``.
-        opt_level: Of ``channels``. 1: channels that no Add or Sub takes part in; 2: those as well. By default 1.
+        opt_level: Of ``channels``, as are the next two. 1: channels that no Add or Sub takes part in; 2: those as well.
+            By default 1.
+        relative: Whether the threshold is a share of the largest weight of the layers behind. By default it is not.
+        most: At most so many copies per channel that there was, the largest weights first. By default any number.
     """
 
     layers: SomeNames
     method: Literal["balance", "random", "channels"] = "balance"
     value_threshold: float | None = Field(default=None, gt=0.0)
     opt_level: Literal[1, 2] | None = None
+    relative: bool | None = None
+    most: float | None = Field(default=None, gt=0.0)
 
     @model_validator(mode="after")
-    def _levels_of_channels(self) -> Split:
-        if self.opt_level is not None and self.method != "channels":
-            raise ValueError(f"opt_level is given, and method is {self.method!r}: only 'channels' has one")
+    def _options_of_channels(self) -> Split:
+        for name in ("opt_level", "relative", "most"):
+            if getattr(self, name) is not None and self.method != "channels":
+                raise ValueError(f"{name} is given, and method is {self.method!r}: only 'channels' has it")
         return self
