@@ -96,7 +96,9 @@ def layer_noise(
     Args:
         network: The float network for which the formats were chosen, weights not rounded.
         tuned: The same with weights rounded for the data; ``network`` itself where they go to the nearest integer.
-        formats: Of both.
+            Weights that make good for errors before them are errors themselves where these are not, as here: the
+            sum of the terms is then rather too large.
+        formats: Of the tuned network.
         bits: Width of each node by name.
         target: The chip.
         samples: Calibration samples, `{input: array}`, at least one; a few of them are used. Best those that tuning
