@@ -188,7 +188,7 @@ calibration = "minmax"
 effort = "best"
 max_drop = 1
 int16_budget = "10%"
-algorithms = ["classic_equalize", "absorb_bias", "split_layers", "split_channels"]
+algorithms = ["classic_equalize", "absorb_bias", "search"]
 
 [equalization]
 opt_level = 2
@@ -259,11 +259,6 @@ MORE_WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "an algorithm twice": ({"algorithms": ["round", "round"]}, "algorithms: one is named twice"),
     "algorithms without effort": ({"algorithms": ["round"], "effort": "fast"}, "algorithms are named, and effort"),
     "options of nothing": ({"equalization": {}}, "equalization is of the algorithm 'classic_equalize': name it"),
-    "another's splits": (
-        {"algorithms": ["split_layers"], "splits": [{"layers": ["a"], "method": "channels"}]},
-        "algorithms: a split has method 'channels': name 'split_channels' as well; algorithms: 'split_layers' needs to",
-    ),
-    "splits of nothing": ({"algorithms": ["split_layers"]}, "algorithms: 'split_layers' needs to know which layers"),
     "a level of halves": (
         {"splits": [{"layers": ["a"], "opt_level": 2}]},
         "split 1: opt_level is given, and method is 'balance': only 'channels' has it",

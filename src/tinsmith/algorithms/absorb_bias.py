@@ -9,7 +9,7 @@ a Clip, a channel that the data show is never cut is lowered as far as it can be
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -43,15 +43,17 @@ class Absorbed:
     shifts: Mapping[str, Reals]
 
 
-def absorb(model: ir.Model, network: Network, samples: Sequence[Sample]) -> Absorbed:
+def absorb(model: ir.Model, network: Network, samples: Sequence[Sample], kept: Set[str] = frozenset()) -> Absorbed:
     """Move what the channels of values have in common into the biases of the layers that read them.
 
     Args:
         model: The canonical float model, with the network's weights (`tinsmith.graph.network.with_constants`).
-        network: Its nodes, each with constants of its own (`tinsmith.algorithms.tune.separated`).
+        network: Its nodes, each with constants of its own (`tinsmith.algorithms.draft.separated`).
         samples: Some calibration samples: they tell the ranges.
+        kept: Nodes whose biases stay as they are.
     """
-    paths = shift_paths(network)
+    found = shift_paths(network)
+    paths = tuple(path for path in found if not kept & {path.node.name, *(taker.node.name for taker in path.takers)})
     values = list(dict.fromkeys(name for path in paths for name in path.marks))
     if not values or not samples:
         return Absorbed(network, {})

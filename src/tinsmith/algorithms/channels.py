@@ -8,7 +8,7 @@ the labels, sums unite those of their operands, linear operators start new ones.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,9 +56,14 @@ class Classes:
     sums: tuple[tuple[FloatNode, int], ...]
 
 
-def classes(network: Network) -> Classes:
-    """Partition the elements of a network's float values."""
-    return _Flow(network).run()
+def classes(network: Network, kept: Set[str] = frozenset()) -> Classes:
+    """Partition the elements of a network's float values.
+
+    Args:
+        network: The canonical float network.
+        kept: Nodes through which no factor passes, whatever they are.
+    """
+    return _Flow(network, kept).run()
 
 
 def along(labels: Labels, axis: int) -> Labels:
@@ -77,8 +82,9 @@ def spread(labels: Labels, shape: tuple[int, ...], axis: int) -> Labels:
 
 
 class _Flow:
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, kept: Set[str]) -> None:
         self.network = network
+        self.kept = kept
         self.parents: Labels = np.zeros(1, dtype=np.int64)
         self.of: dict[str, Labels] = {}
         self.linear: list[LinearSite] = []
@@ -99,7 +105,7 @@ class _Flow:
 
     def _node(self, node: FloatNode) -> None:
         operator = operators()[node.op_type]
-        passage = operator.passage(node)
+        passage = Passage.STOPS if node.name in self.kept else operator.passage(node)
         output = node.outputs[0]
         if isinstance(passage, Weighted):
             columns = self._channels(self.of[node.input(0).name], passage.channels)

@@ -11,7 +11,7 @@ It looks at weights alone. `tinsmith.algorithms.equalize` looks at the noise tha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,23 +80,25 @@ def classic_equalize(
     target: Target,
     samples: Sequence[Sample],
     options: ClassicOptions | None = None,
+    kept: Set[str] = frozenset(),
 ) -> Equalized:
     """Give the weights before and behind every channel the same range.
 
     Args:
         model: The canonical float model.
-        network: Its nodes, each with constants of its own (`tinsmith.algorithms.tune.separated`).
+        network: Its nodes, each with constants of its own (`tinsmith.algorithms.draft.separated`).
         bits: As for `equalize`; makes no difference to weights in floats.
         target: Likewise.
         samples: Some calibration samples. They tell how far ceilings of activations are from being reached; without
             any, channels below a ceiling keep the factor one.
         options: Defaults where None.
+        kept: Nodes whose weights stay as they are.
 
     Raises:
         RecipeError: A name or pattern among the interested layers matches nothing.
     """
     chosen = ClassicOptions() if options is None else options
-    partition = classes(network)
+    partition = classes(network, kept)
     interested = named_layers((site.node for site in partition.linear), chosen.interested_layers, "interested_layers")
     seen = _seen(model, network, partition, samples, chosen)
     low, high = _bounds(network, partition, seen, chosen.opt_level)

@@ -18,7 +18,7 @@ is left alone. What ceilings would do to data not seen is one more noise (`tinsm
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -59,7 +59,12 @@ class Equalized:
 
 
 def equalize(
-    model: ir.Model, network: Network, bits: Mapping[str, int], target: Target, samples: Sequence[Sample]
+    model: ir.Model,
+    network: Network,
+    bits: Mapping[str, int],
+    target: Target,
+    samples: Sequence[Sample],
+    kept: Set[str] = frozenset(),
 ) -> Equalized:
     """Choose factors and put them into the weights.
 
@@ -69,8 +74,9 @@ def equalize(
         bits: Width of each node by name.
         target: The chip: whether weights have exponents per channel.
         samples: Calibration samples, the more the better: ceilings depend on what is rare.
+        kept: Nodes whose weights stay as they are.
     """
-    partition = classes(network)
+    partition = classes(network, kept)
     if partition.count == 1:
         return Equalized(network, {})
     values = [operand.name for operand in network.inputs if operand.dtype.kind == "f"]

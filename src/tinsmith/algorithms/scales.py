@@ -35,6 +35,7 @@ HEADROOM = {8: 0, 16: 1}
 beyond those that calibration happened to see from saturating, which costs far more."""
 
 NO_WAYS: Mapping[str, Way] = MappingProxyType({})
+NO_STEPS: Mapping[str, int] = MappingProxyType({})
 
 _ROUNDS = 64
 
@@ -67,6 +68,7 @@ def choose_formats(
     method: str = "mse",
     percentile: float = PERCENTILE,
     ways: Mapping[str, Way] = NO_WAYS,
+    steps: Mapping[str, int] = NO_STEPS,
 ) -> Formats:
     """Formats for every quantized value, weight and constant of the network.
 
@@ -79,11 +81,12 @@ def choose_formats(
         percentile: For `percentile`.
         ways: Method and percentile by value name, where they differ. Values that share an exponent take the way of the
             one that comes last here.
+        steps: By value name: how much coarser its exponent starts than observations favour, with all that share it.
 
     Raises:
         QuantizationError: No exponents satisfy the chip's rules; names the node.
     """
-    chooser = _Choice(network, bits, stats, target, (method, percentile), ways)
+    chooser = _Choice(network, bits, stats, target, (method, percentile), ways, steps)
     chooser.settle()
     for error in chooser.beyond.values():
         raise error
@@ -127,6 +130,7 @@ class _Choice:
         target: Target,
         way: Way,
         ways: Mapping[str, Way],
+        steps: Mapping[str, int] = NO_STEPS,
     ) -> None:
         self.network = network
         self.bits = bits
@@ -135,6 +139,7 @@ class _Choice:
         self.groups: Groups = group(network, bits, target)
         self.ways = dict.fromkeys(self.groups.bits, way)
         self.ways.update({self.groups.of[name]: own for name, own in ways.items() if name in self.groups.of})
+        self.steps = {self.groups.of[name]: step for name, step in steps.items() if name in self.groups.of}
         self.ports = {node.name: operators()[node.op_type].ports(node, target) for node in network.nodes}
         self.exponents: dict[int, int] = {}
         self.uses: dict[tuple[str, int], Format] = {}
@@ -152,6 +157,7 @@ class _Choice:
             constants = [c.const for c in self.groups.constants[index] if c.const is not None]
             seen += [self._constant(values, self.ways[index]) for values in constants]
             self.exponents[index] = self._best(seen, self.groups.bits[index], self.ways[index]) if seen else 0
+            self.exponents[index] += self.steps.get(index, 0)
         for node, limit in self._limits():
             index = self.groups.of[node.input(0).name]
             if 0 in self.borders.get(node.name, {}):

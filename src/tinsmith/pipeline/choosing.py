@@ -12,14 +12,14 @@ from tinsmith.recipe import Recipe
 from tinsmith.targets import Target
 
 if TYPE_CHECKING:
-    import onnx_ir as ir
-
+    from tinsmith.algorithms.classic_equalization import ClassicOptions
+    from tinsmith.algorithms.draft import Draft, Workshop
+    from tinsmith.algorithms.tune import Tuned
     from tinsmith.calibrate.exponents import Way
     from tinsmith.calibrate.stage import Calibrated
     from tinsmith.calibrate.stats import Stats
     from tinsmith.ops.floatnode import Network
     from tinsmith.placement import Decision
-    from tinsmith.quant.format import Formats
 
 CHECKED_SAMPLES = 4
 """Calibration samples on which accumulators that saturate are watched."""
@@ -30,16 +30,14 @@ class State:
     """What has been chosen so far; each stage makes a new one.
 
     Attributes:
-        network: With the weights it has by now.
         placement: Decisions by layer.
-        formats: For both.
+        draft: The network and its formats for these widths.
         won: The candidate this is, where there were several.
         noise: Of all candidates, by name: squared error over squared signal at the outputs.
     """
 
-    network: Network
     placement: Mapping[str, Decision]
-    formats: Formats
+    draft: Draft
     won: str = ""
     noise: Mapping[str, float] = field(default_factory=dict)
 
@@ -100,54 +98,87 @@ def _method(network: Network, recipe: Recipe) -> tuple[str, float, Mapping[str, 
 
 def choose(opened: Opened, stats: Stats, recipe: Recipe, target: Target) -> State:
     """The formats, and the placement with nodes in int16 whose int8 kernel overflows on what was observed."""
+    from tinsmith.algorithms.draft import Draft
     from tinsmith.algorithms.narrow import widened
     from tinsmith.algorithms.scales import beyond_int8, choose_formats
     from tinsmith.placement import widen
 
-    net, widths = opened.network, opened.widths
+    net, placement = opened.network, opened.placement
     method = _method(net, recipe)
     try:
-        return State(net, opened.placement, choose_formats(net, widths, stats, target, *method))
+        formats = choose_formats(net, opened.widths, stats, target, *method)
     except QuantizationError:
-        names = beyond_int8(net, widths, stats, target, *method)
+        names = beyond_int8(net, opened.widths, stats, target, *method)
         if not names:
             raise
-    placement = widen(opened.placement, widened(net, widths, target, names))
-    widths = {name: decision.bits for name, decision in placement.items()}
-    return State(net, placement, choose_formats(net, widths, stats, target, *method))
+        placement = widen(placement, widened(net, opened.widths, target, names))
+        widths = {name: decision.bits for name, decision in placement.items()}
+        formats = choose_formats(net, widths, stats, target, *method)
+    return State(placement, Draft("plain", net, formats, stats, net))
 
 
-def tune_weights(
-    model: ir.Model, state: State, seen: Calibrated, recipe: Recipe, target: Target, tell: Progress
-) -> tuple[State, tuple[str, ...]]:
-    """Equalization and rounding for the data, where there are 8-bit layers and real data, and what they gained."""
+def workshop(
+    opened: Opened, state: State, seen: Calibrated, recipe: Recipe, target: Target, tell: Progress
+) -> Workshop:
+    """What the algorithms have to work with, in the widths chosen so far."""
+    from tinsmith.algorithms.draft import Workshop
     from tinsmith.algorithms.scales import choose_formats
-    from tinsmith.algorithms.tune import LEAST_SAMPLES, tune
-    from tinsmith.graph.ranges import ranges_of
-    from tinsmith.report.choices import decibels
+    from tinsmith.algorithms.tune import sample_count
+    from tinsmith.scopes import left_alone
 
-    if recipe.effort == "fast" or not seen.real or 8 not in state.widths.values():
-        return state, ()
-    method = _method(state.network, recipe)
-    tuned = tune(
-        model,
-        state.network,
-        state.formats,
+    method = _method(opened.network, recipe)
+    return Workshop(
+        opened.model,
+        opened.network,
         state.widths,
         target,
         seen.samples,
-        lambda network, stats: choose_formats(network, state.widths, stats, target, *method),
-        scalable=not ranges_of(model),
-        histograms=_histograms(recipe),
-        progress=tell,
+        lambda network, bits, stats, steps: choose_formats(network, bits, stats, target, *method, steps=steps),
+        _histograms(recipe),
+        left_alone(opened.network, recipe.scopes),
+        sample_count(opened.network, recipe.effort),
+        tell,
     )
+
+
+def tune_weights(
+    opened: Opened, state: State, seen: Calibrated, recipe: Recipe, target: Target, tell: Progress
+) -> tuple[State, tuple[str, ...]]:
+    """What the recipe's algorithms make of the weights, or the effort's, where the data are real; what they gained."""
+    from tinsmith.algorithms.tune import LEAST_SAMPLES, apply, tune
+    from tinsmith.graph.ranges import ranges_of
+
+    if not seen.real or not {8, 16} & {*state.widths.values()}:
+        return state, ()
+    shop = workshop(opened, state, seen, recipe, target, tell)
+    if recipe.algorithms is not None:
+        start = state.draft.separated()
+        draft = apply(start, shop, recipe.algorithms, _classic(recipe))
+        return replace(state, draft=draft, won=draft.name), ()
+    if recipe.effort == "fast" or 8 not in state.widths.values():
+        return state, ()
+    tuned = tune(state.draft, shop, recipe.effort, scalable=not ranges_of(opened.model))
     if not tuned.noise:
         few = len(seen.samples) < LEAST_SAMPLES
         count = "one sample" if len(seen.samples) == 1 else f"{len(seen.samples)} samples"
         return state, (f"weights are not tuned: {count}, and {LEAST_SAMPLES} are the least; add samples.",) * few
-    best = tuned.best
-    after = replace(state, network=best.network, formats=best.formats, won=best.name, noise=tuned.noise)
-    if best.name == "plain":
-        return after, ()
-    gained, before = decibels(tuned.noise[best.name]), decibels(tuned.noise["plain"])
-    return after, (f"{best.name}: {gained:.1f} dB signal to noise at the outputs, {before:.1f} dB without.",)
+    after = replace(state, draft=tuned.best, won=tuned.best.name, noise=tuned.noise)
+    return after, () if tuned.best is state.draft else (_gain(tuned),)
+
+
+def _gain(tuned: Tuned) -> str:
+    from tinsmith.report.choices import decibels
+
+    name = tuned.best.name
+    gained, before = decibels(tuned.noise[name]), decibels(tuned.noise["plain"])
+    return f"{name}: {gained:.1f} dB signal to noise at the outputs, {before:.1f} dB without."
+
+
+def _classic(recipe: Recipe) -> ClassicOptions:
+    from tinsmith.algorithms.classic_equalization import ClassicOptions
+    from tinsmith.recipe import Equalization
+
+    given = (recipe.equalization or Equalization()).model_dump()
+    given["including_activation"] = given.pop("including_act")
+    given["activation_multiplier"] = given.pop("act_multiplier")
+    return ClassicOptions(**given)

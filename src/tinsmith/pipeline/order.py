@@ -35,9 +35,9 @@ def run(
     seen = calibrate(opened, data, recipe, target, tell, labels)
     tell("choose formats", 0, None)
     state = choose(opened, seen.stats, recipe, target)
-    state, gained = tune_weights(opened.model, state, seen, recipe, target, tell)
+    state, gained = tune_weights(opened, state, seen, recipe, target, tell)
     tell("lower", 0, None)
-    lowered = lower(state.network, state.formats, state.widths, target)
+    lowered = lower(state.draft.network, state.draft.formats, state.widths, target)
     choices = Choices.made(recipe.effort, state.placement, state.won, state.noise)
     program = stamped(lowered, recipe, target, seen.stats.digest, choices, seen.labels_digest)
     refuse_illegal(program, target)
@@ -52,9 +52,9 @@ def run(
     )
     return Quantized(
         opened.model,
-        state.network,
+        state.draft.network,
         state.placement,
-        state.formats,
+        state.draft.formats,
         program,
         target,
         recipe,

@@ -33,13 +33,9 @@ def refuse_idle(recipe: Recipe, data: Any, labels: Any) -> None:
 def refuse_unconnected(recipe: Recipe) -> None:
     """Refuse options that no stage reads so far, rather than leave them out silently."""
     standard = Recipe()
-    for option in ("max_drop", "int16_budget", "algorithms", "equalization"):
+    for option in ("max_drop", "int16_budget"):
         if getattr(recipe, option) != getattr(standard, option):
             raise RecipeError("is not available yet.", subject=option, hint="Leave it out.")
-    if recipe.effort == "best":
-        raise RecipeError("'best' is not available yet.", subject="effort", hint="Leave it out.")
-    if recipe.effort != "fast" and any(scope.tune is not None for scope in recipe.scopes):
-        raise RecipeError("is not available yet.", subject="tune", hint="Leave it out, or effort = 'fast'.")
 
 
 def refuse_idle_scopes(network: Network, widths: Mapping[str, int], recipe: Recipe, target: Target) -> None:

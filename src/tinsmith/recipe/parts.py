@@ -9,9 +9,7 @@ from pydantic import Field, model_validator
 from tinsmith.recipe.fields import Names, Numbers, Size, SomeNames, Strict
 
 Calibration = Literal["mse", "minmax", "percentile", "kl"]
-Algorithm = Literal[
-    "equalize", "classic_equalize", "absorb_bias", "split_layers", "split_channels", "round", "correct_bias", "search"
-]
+Algorithm = Literal["equalize", "classic_equalize", "absorb_bias", "round", "correct_bias", "search"]
 
 
 class Preprocessing(Strict):

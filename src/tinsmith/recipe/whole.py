@@ -20,8 +20,6 @@ Effort = Literal["fast", "default", "best"]
 RECIPE_KEY = "recipe"
 """Under which a file's metadata hold the recipe it was made with."""
 
-_SPLITTERS: dict[str, Algorithm] = {"balance": "split_layers", "random": "split_layers", "channels": "split_channels"}
-
 
 class Recipe(Strict):
     """Every choice that leads from a float model to a file.
@@ -83,18 +81,6 @@ class Recipe(Strict):
             found.append("algorithms are named, and effort = 'fast' runs none: leave out one of the two")
         if self.equalization is not None and "classic_equalize" not in named:
             found.append("equalization is of the algorithm 'classic_equalize': name it in algorithms")
-        wanted = {_SPLITTERS[split.method]: split.method for split in self.splits}
-        if self.algorithms is not None:
-            found += [
-                f"algorithms: a split has method {method!r}: name {algorithm!r} as well"
-                for algorithm, method in wanted.items()
-                if algorithm not in named
-            ]
-        found += [
-            f"algorithms: {algorithm!r} needs to know which layers: add a table [[split]] (splits) with such a method"
-            for algorithm in dict.fromkeys(_SPLITTERS.values())
-            if algorithm in named and algorithm not in wanted
-        ]
         return found
 
     def _of_widths(self) -> list[str]:
