@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from tinsmith.algorithms.absorb_bias import absorb
@@ -40,18 +41,20 @@ def _absorbed(draft: Draft, shop: Workshop, options: ClassicOptions) -> Draft:
 
 
 def _rounded(draft: Draft, shop: Workshop, options: ClassicOptions) -> Draft:
-    return _walked(draft, draft.unrounded, shop, "round weights", "rounded for the data", round_weights)
+    found = _walked(draft, draft.unrounded, shop, "round weights", round_weights)
+    return found.then("rounded for the data", fitted="round")
 
 
 def _corrected(draft: Draft, shop: Workshop, options: ClassicOptions) -> Draft:
-    return _walked(draft, draft.network, shop, "correct biases", "biases corrected", correct_bias)
+    found = _walked(draft, draft.network, shop, "correct biases", correct_bias)
+    return found.then("biases corrected", fitted=draft.fitted or "correct_bias")
 
 
 def _searched(draft: Draft, shop: Workshop, options: ClassicOptions) -> Draft:
     return search(draft, shop)
 
 
-def _walked(draft: Draft, network: Network, shop: Workshop, stage: str, did: str, adjust: Adjustment) -> Draft:
+def _walked(draft: Draft, network: Network, shop: Workshop, stage: str, adjust: Adjustment) -> Draft:
     def unless_kept(visit: Visit) -> Adjusted:
         return Adjusted(visit.node, visit.format) if visit.node.name in shop.kept else adjust(visit)
 
@@ -64,7 +67,7 @@ def _walked(draft: Draft, network: Network, shop: Workshop, stage: str, did: str
         unless_kept,
         lambda done, total: shop.progress(stage, done, total),
     )
-    return draft.then(did, network=found.network, formats=found.formats)
+    return replace(draft, network=found.network, formats=found.formats)
 
 
 ALGORITHMS: Mapping[str, Algorithm] = MappingProxyType(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import onnx_ir as ir
 
+from tinsmith.algorithms.promote import values_to_observe
 from tinsmith.algorithms.scales import observed_values
 from tinsmith.algorithms.walk import Samples
 from tinsmith.calibrate.observe import observe
@@ -36,6 +37,7 @@ class Draft:
         stats: What they were chosen from.
         unrounded: The network before its weights were rounded.
         steps: By value: how much coarser its exponent is than observations favour.
+        fitted: The algorithm that fitted weights or biases to samples last; empty where none did.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Draft:
     stats: Stats
     unrounded: Network
     steps: Mapping[str, int] = field(default_factory=dict)
+    fitted: str = ""
 
     def separated(self) -> Draft:
         """Where algorithms begin: nothing done so far, and for every float input a constant of its own."""
@@ -70,6 +73,7 @@ class Workshop:
         histograms: Whether `choose` needs them.
         kept: Nodes whose weights and biases stay as they are.
         walked: So many samples fit into memory on the walk.
+        promoting: Whether layers may go to int16 later on: any value may then be read in two widths.
         progress: Told the stage, steps done and in all.
     """
 
@@ -82,6 +86,7 @@ class Workshop:
     histograms: bool = False
     kept: frozenset[str] = frozenset()
     walked: int = 32
+    promoting: bool = False
     progress: Progress = lambda stage, done, total: None
 
     @property
@@ -105,12 +110,15 @@ class Workshop:
             QuantizationError: There are none.
         """
         values, widths = observed_values(network, self.bits, self.target)
+        if self.promoting:
+            every, both = values_to_observe(network, self.bits)
+            values, widths = list(dict.fromkeys((*values, *every))), sorted({*widths, *both})
         model = self.model_of(network)
         stats = observe(
             model, values, self.samples, rounding=self.target.rounding, bits=widths, histograms=self.histograms
         )
         formats = self.choose(network, self.bits, stats, draft.steps)
-        return draft.then(did, network=network, unrounded=network, formats=formats, stats=stats)
+        return draft.then(did, network=network, unrounded=network, formats=formats, stats=stats, fitted="")
 
 
 def separated(network: Network) -> Network:

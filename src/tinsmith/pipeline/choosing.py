@@ -137,6 +137,7 @@ def workshop(
         _histograms(recipe),
         left_alone(opened.network, recipe.scopes),
         sample_count(opened.network, recipe.effort),
+        recipe.max_drop is not None or recipe.int16_budget is not None,
         tell,
     )
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from tinsmith.errors import DataError
 from tinsmith.pipeline.choosing import CHECKED_SAMPLES, calibrate, choose, tune_weights
 from tinsmith.pipeline.opening import Progress, open_model
-from tinsmith.pipeline.refusing import refuse_idle, refuse_idle_scopes, refuse_illegal, refuse_unconnected
+from tinsmith.pipeline.promoting import promote
+from tinsmith.pipeline.refusing import refuse_idle, refuse_idle_scopes, refuse_illegal
 from tinsmith.quantized import Quantized
 from tinsmith.recipe import Recipe
 from tinsmith.targets import Target, caveat
@@ -29,13 +30,13 @@ def run(
 
     tell: Progress = progress if progress is not None else lambda stage, done, total: None
     refuse_idle(recipe, data, labels)
-    refuse_unconnected(recipe)
     opened = open_model(model, recipe, target, tell)
     refuse_idle_scopes(opened.network, opened.widths, recipe, target)
     seen = calibrate(opened, data, recipe, target, tell, labels)
     tell("choose formats", 0, None)
     state = choose(opened, seen.stats, recipe, target)
     state, gained = tune_weights(opened, state, seen, recipe, target, tell)
+    state, promoted = promote(opened, state, seen, recipe, target, tell)
     tell("lower", 0, None)
     lowered = lower(state.draft.network, state.draft.formats, state.widths, target)
     choices = Choices.made(recipe.effort, state.placement, state.won, state.noise)
@@ -48,6 +49,7 @@ def run(
         *opened.notes,
         *seen.notes,
         *gained,
+        *promoted,
         *headroom(program, target, seen.samples[:CHECKED_SAMPLES]),
     )
     return Quantized(

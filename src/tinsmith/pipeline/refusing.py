@@ -25,17 +25,9 @@ def refuse_idle(recipe: Recipe, data: Any, labels: Any) -> None:
     if labels is not None and recipe.max_drop is None:
         reason = "labels are given, and nothing asks for them."
         raise RecipeError(reason, subject="labels", hint="They are for max_drop (--max-drop).")
-    if data is None and (recipe.max_drop is not None or recipe.int16_budget is not None):
-        option = "max_drop" if recipe.max_drop is not None else "int16_budget"
+    given = {"max_drop": recipe.max_drop, "int16_budget": recipe.int16_budget, "algorithms": recipe.algorithms or None}
+    for option in (name for name, value in given.items() if data is None and value is not None):
         raise RecipeError("needs calibration data.", subject=option, hint="Give a few dozen samples (data=…, --data).")
-
-
-def refuse_unconnected(recipe: Recipe) -> None:
-    """Refuse options that no stage reads so far, rather than leave them out silently."""
-    standard = Recipe()
-    for option in ("max_drop", "int16_budget"):
-        if getattr(recipe, option) != getattr(standard, option):
-            raise RecipeError("is not available yet.", subject=option, hint="Leave it out.")
 
 
 def refuse_idle_scopes(network: Network, widths: Mapping[str, int], recipe: Recipe, target: Target) -> None:
