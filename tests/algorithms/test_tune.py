@@ -117,8 +117,8 @@ def test_memory_bounds_the_samples() -> None:
     """Large values, fewer samples; two at least."""
     _, small = canonical(chain(np.random.default_rng(0)))
     _, large = canonical(chain(np.random.default_rng(0), shape=1200))
-    assert sample_count(small) == 32
-    assert 2 <= sample_count(large) < 32
+    assert sample_count(small) == 48
+    assert 2 <= sample_count(large) < 48
 
 
 def test_recipes_know_the_algorithms() -> None:

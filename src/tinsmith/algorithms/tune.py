@@ -16,13 +16,13 @@ from tinsmith.ops.floatnode import Network
 
 LEAST_SAMPLES = 8
 """With fewer, nobody could tell a gain from luck."""
-MOST_SAMPLES = 32
+MOST_SAMPLES = 48
 """The walk takes so many at most."""
 MOST_OBSERVED = 64
 """So many are worth keeping in memory for the formats of a changed network."""
 WORTHWHILE = 0.93
 """A tuned draft must leave less than this share of the plain one's noise: 0.3 dB may be luck."""
-_MEMORY = 700_000_000
+_MEMORY = 1_000_000_000
 """Bytes of values the walk may keep alive, roughly."""
 
 PLANS: Mapping[str, tuple[tuple[str, ...], ...]] = {
@@ -63,7 +63,7 @@ def tune(plain: Draft, shop: Workshop, effort: str, *, scalable: bool = True) ->
     """
     if not tunable(shop) or not PLANS[effort]:
         return Tuned(plain, {})
-    judge = Judge(shop.network, shop.target, shop.judging[:MOST_SAMPLES])
+    judge = Judge(shop.network, shop.target, shop.judging)
     noise = {plain.name: judge.noise(plain.network, plain.formats, shop.bits)}
     drafts = [plain]
 
@@ -114,9 +114,9 @@ def tunable(shop: Workshop) -> bool:
 
 
 def sample_count(network: Network, effort: str = "default") -> int:
-    """How many samples the walk can keep in memory, at most `MOST_SAMPLES`; half as many again for `best`."""
+    """How many samples the walk can keep in memory, at most `MOST_SAMPLES`; a quarter more for `best`."""
     sizes = [int(np.prod(output.shape)) for node in network.nodes for output in node.outputs]
-    times = 1.5 if effort == "best" else 1.0
+    times = 1.25 if effort == "best" else 1.0
     return int(np.clip(times * _MEMORY // (6 * 4 * max([*sizes, 1])), 2, times * MOST_SAMPLES))
 
 
