@@ -14,8 +14,8 @@ from tests.algorithms.deployed import deployed, noise
 from tests.algorithms.scalable import canonical, model, run, samples
 from tests.e2e.random_models import models
 from tinsmith.algorithms.absorb_bias import RESERVE, Absorbed, absorb
+from tinsmith.algorithms.draft import separated
 from tinsmith.algorithms.shift_paths import shift_paths
-from tinsmith.algorithms.tune import separated
 from tinsmith.graph.network import with_constants
 from tinsmith.ops.floatnode import Array, Network
 

@@ -12,8 +12,8 @@ from onnx import helper
 from tests.algorithms.scalable import canonical, chain, model, run, samples
 from tests.e2e.random_models import models
 from tinsmith.algorithms.classic_equalization import LARGEST_STEP, ClassicOptions, classic_equalize
+from tinsmith.algorithms.draft import separated
 from tinsmith.algorithms.equalize import MARGIN, Equalized
-from tinsmith.algorithms.tune import separated
 from tinsmith.errors import RecipeError
 from tinsmith.ops.floatnode import Array, Network
 from tinsmith.targets import find
