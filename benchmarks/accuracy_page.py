@@ -36,6 +36,8 @@ esp-ppq's recipes, each with batches of one sample, two threads and seeded rando
 - *bias-correction*: on top of the default; *minmax-bias* and *equalization-bias* on top of those.
 - *mixed*: the layer with the largest layerwise error and its activation in int16, as in the tutorial; *mixed-5*: the
   five largest. The analysis is part of the time.
+- *unfused*: attention as single operators. By default esp-ppq writes one operator for it, which the version of ESP-DL
+  simulated here does not have. *own executor*: the file cannot be run, and the figures are of esp-ppq's own executor.
 - *tqt*: thresholds and weights trained, 500 steps for each block.
 """
 

@@ -50,13 +50,16 @@ UNTRAINED = (
     "bias-correction",
     "minmax-bias",
     "equalization-bias",
+    "default-unfused",
+    "minmax-unfused",
 )
 """Recipes of esp-ppq that leave every layer in int8 and train nothing."""
 MIXED = ("mixed", "mixed-5")
-TRAINED = ("tqt",)
+TRAINED = ("tqt", "tqt-unfused")
 TIMED = ("default", "equalization", "bias-correction", "mixed", "tqt")
 """Recipes whose time is shown beside ours."""
 WITH_RELU6 = ("efficientnet_lite0", "mobilenetv2", "signdigits")
+WITH_ATTENTION = ("fsdd_transformer",)
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,8 @@ def planned(groups: Sequence[str], networks: Sequence[str], targets: Sequence[st
 def _of_group(group: str, network: str, target: str, most: int | None) -> Iterator[Run]:
     if group == "peer":
         for recipe in (*UNTRAINED, *MIXED, *TRAINED):
-            if network in WITH_RELU6 or "relu" not in recipe:
+            needed = {"relu": WITH_RELU6, "unfused": WITH_ATTENTION}.get(recipe.split("-")[-1])
+            if needed is None or network in needed:
                 yield Run(network, target, PEER, recipe, {"recipe": recipe}, most=most)
     elif group == "draws":
         for draw in DRAWS if network in TAKEN else ():

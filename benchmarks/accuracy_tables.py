@@ -67,7 +67,7 @@ def summary(places: Places) -> Table:
                 f"{some.float_accuracy:.2f}",
                 "" if ours is None else _accuracy(ours),
                 "" if ours is None or ours.failed else str(ours.to_float),
-                "" if untrained is None else f"{_accuracy(untrained)} ({untrained.run.row})",
+                "" if untrained is None else f"{_accuracy(untrained)} ({_recipe(untrained)})",
                 _lead(ours, untrained),
                 "" if trained is None else _accuracy(trained),
                 _lead(ours, trained),
@@ -161,8 +161,12 @@ def draws(places: Places) -> Table:
     return Table("Accuracy in % (SNR in dB) with five draws of 64 calibration samples", columns, rows)
 
 
+def _recipe(one: Outcome) -> str:
+    return one.run.row + (", own executor" if one.own_executor else "")
+
+
 def _line(one: Outcome) -> tuple[str, ...]:
-    name = f"{one.run.tool} {one.run.row}" + (" (own executor)" if one.own_executor else "")
+    name = f"{one.run.tool} {_recipe(one)}"
     if one.failed:
         return (name, f"fails: {one.failed}", "", "", "", "", _seconds(one), "")
     bound, _ = _verdict(one)

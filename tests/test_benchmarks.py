@@ -118,7 +118,9 @@ def test_every_planned_run_has_a_file_of_its_own() -> None:
     runs += plan.planned(plan.GROUPS, plan.NETWORKS, plan.TARGETS, 8)
     assert len({run.place for run in runs}) == len(runs)
     assert {run.network for run in runs if run.draw is not None} == networks.TAKEN.keys()
-    assert not [run for run in runs if run.row == "equalization-relu" and run.network == "kws"]
+    assert not [run for run in runs if run.row in ("equalization-relu", "tqt-unfused") and run.network == "kws"]
+    assert {run.network for run in runs if run.row == "equalization-relu"} == set(plan.WITH_RELU6)
+    assert {run.network for run in runs if run.row == "tqt-unfused"} == set(plan.WITH_ATTENTION)
 
 
 def test_runs_come_network_by_network() -> None:
