@@ -13,7 +13,7 @@ from tests.algorithms.scalable import canonical, chain, samples
 from tests.networks import S3, Net
 from tinsmith.algorithms.float_nodes import FloatNodes
 from tinsmith.algorithms.layer_noise import LayerNoise, Term, layer_noise
-from tinsmith.algorithms.promote import Promotion, promotions, until, values_to_observe, within_budget
+from tinsmith.algorithms.promote import Promotion, promotions, until, values_to_observe
 from tinsmith.algorithms.scales import choose_formats
 from tinsmith.algorithms.units import units
 from tinsmith.algorithms.walk import Exact
@@ -98,11 +98,14 @@ def step(share: float, name: str = "a") -> Promotion:
     return Promotion(frozenset({name}), 1.0, 0, share)
 
 
-def test_within_budget_passes_over_what_does_not_fit() -> None:
-    order = (step(0.05), step(0.2), step(0.05), step(0.0))
-    assert within_budget(order, 0.1) == (order[0], order[2], order[3])
-    assert within_budget(order, 0.0) == (order[3],)
-    assert within_budget(order, 1.0) == order
+def test_a_budget_is_spent_on_what_fits() -> None:
+    """Six equal layers: what gains most together may not fit, and a part of it still gain something."""
+    noise = noise_of(convs(), {("Y0", "Y1"): 9.0, ("Y1",): 1.0, ("Y3",): 3.0, ("Y5",): 2.0})
+    assert names(promotions(convs(), noise)) == [{"Y0", "Y1"}, {"Y3"}, {"Y5"}]
+    assert names(promotions(convs(), noise, budget=1 / 6)) == [{"Y3"}]
+    assert names(promotions(convs(), noise, kept={"Y3", "Y5"}, budget=1 / 6)) == [{"Y1"}]
+    assert names(promotions(convs(), noise, budget=3 / 6)) == [{"Y0", "Y1"}, {"Y3"}]
+    assert names(promotions(convs(), noise, budget=0.1)) == []
 
 
 @given(st.integers(0, 40), st.integers(0, 41))

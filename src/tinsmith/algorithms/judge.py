@@ -54,8 +54,10 @@ class Judge:
     def noise(self, network: Network, formats: Formats, bits: Mapping[str, int]) -> float:
         """Squared error over squared signal, the mean over outputs; infinite where the chip would refuse it."""
         found = self.answers(network, formats, bits)
-        if found is None:
-            return float("inf")
+        return float("inf") if found is None else self.noise_of(found)
+
+    def noise_of(self, found: Sequence[Mapping[str, Array]]) -> float:
+        """The same of what `answers` gave."""
         return float(np.mean([self._of(operand.name, found) for operand in self.outputs] or [0.0]))
 
     def _of(self, name: str, found: Sequence[Mapping[str, Array]]) -> float:

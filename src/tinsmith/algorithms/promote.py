@@ -57,7 +57,9 @@ def values_to_observe(network: Network, bits: Mapping[str, int]) -> tuple[list[s
     return list(dict.fromkeys(values)), [8, 16]
 
 
-def promotions(network: Network, noise: LayerNoise, kept: Set[str] = frozenset()) -> tuple[Promotion, ...]:
+def promotions(
+    network: Network, noise: LayerNoise, kept: Set[str] = frozenset(), budget: float = 1.0
+) -> tuple[Promotion, ...]:
     """The order in which nodes are promoted, those that gain most for their cost first.
 
     The cost of a unit in int16 is its multiply-accumulates, `BYTE` for every byte that its weights and results grow by,
@@ -69,33 +71,17 @@ def promotions(network: Network, noise: LayerNoise, kept: Set[str] = frozenset()
             except those that gain nothing.
         noise: Of the network in its present widths.
         kept: Nodes that stay as they are.
+        budget: The share of all multiply-accumulates, 0 to 1, that all steps together may have. What does not fit into
+            the rest is passed over.
     """
-    search = _Search(noise, _costs(network, noise.units), {noise.units.of[name] for name in kept})
+    costs = _costs(network, noise.units)
+    total = sum(costs.macs.values())
+    search = _Search(noise, costs, {noise.units.of[name] for name in kept}, budget * total + 1e-6)
     found: list[Promotion] = []
     while (best := search.best()) is not None:
         gain = search.take(best)
-        macs = sum(search.costs.macs[unit] for unit in best)
-        share = macs / max(sum(search.costs.macs.values()), 1)
-        found.append(Promotion(noise.units.all_of(best), gain, macs, share))
-    return tuple(found)
-
-
-def within_budget(order: Sequence[Promotion], share: float) -> tuple[Promotion, ...]:
-    """As much of an order as fits into a share of all multiply-accumulates.
-
-    A step that does not fit is passed over; later ones may still fit, but gain less than they say where they would
-    have been neighbours of it.
-
-    Args:
-        order: Of `promotions`.
-        share: 0 to 1.
-    """
-    found: list[Promotion] = []
-    left = share + 1e-9
-    for step in order:
-        if step.share <= left:
-            found.append(step)
-            left -= step.share
+        macs = costs.macs_of(best)
+        found.append(Promotion(noise.units.all_of(best), gain, macs, macs / max(total, 1)))
     return tuple(found)
 
 
@@ -153,6 +139,10 @@ class _Costs:
     own: Mapping[str, float]
     borders: Mapping[str, Mapping[str, float]]
 
+    def macs_of(self, chosen: frozenset[str]) -> int:
+        """Multiply-accumulates of some units."""
+        return sum(self.macs[unit] for unit in chosen)
+
     def of(self, chosen: frozenset[str], wide: Set[str]) -> float:
         """What some units cost if others run in int16 already; less than nothing where they spare more borders."""
         found = 0.0
@@ -196,23 +186,25 @@ class _Search:
     Attributes:
         costs: What units cost.
         wide: Units in int16 so far.
+        room: Multiply-accumulates that units to come may have.
     """
 
-    def __init__(self, noise: LayerNoise, costs: _Costs, kept: Set[str]) -> None:
+    def __init__(self, noise: LayerNoise, costs: _Costs, kept: Set[str], room: float) -> None:
         self.costs = costs
+        self.room = room
         self.wide = {unit for unit, width in noise.units.width.items() if width == 16}
         self._open = [term for term in noise.terms if term.needs and not term.needs & kept]
         self._left = [unit for unit in noise.units.members if unit in noise.units.free - kept]
 
     def best(self) -> frozenset[str] | None:
-        """The units to promote next; None where nothing is to be gained any more."""
+        """The units to promote next; None where nothing that fits gains anything any more."""
         touched: dict[str, list[Term]] = {}
         for term in self._open:
             for unit in term.needs:
                 touched.setdefault(unit, []).append(term)
         choices = [*(frozenset({unit}) for unit in self._left), *(term.needs - self.wide for term in self._open)]
         found, most = None, 0.0
-        for choice in dict.fromkeys(choices):
+        for choice in (one for one in dict.fromkeys(choices) if self.costs.macs_of(one) <= self.room):
             worth = _worth(self._gain(choice, touched), self.costs.of(choice, self.wide))
             if worth > most:
                 found, most = choice, worth
@@ -221,6 +213,7 @@ class _Search:
     def take(self, choice: frozenset[str]) -> float:
         """Promotes some units, and tells what is gained."""
         self.wide |= choice
+        self.room -= self.costs.macs_of(choice)
         self._left = [unit for unit in self._left if unit not in choice]
         gained = sum(term.noise for term in self._open if term.needs <= self.wide)
         self._open = [term for term in self._open if not term.needs <= self.wide]

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from tinsmith.errors import QuantizationError
 from tinsmith.pipeline.opening import Opened, Progress
 from tinsmith.recipe import Recipe
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
 
 CHECKED_SAMPLES = 4
 """Calibration samples on which accumulators that saturate are watched."""
+LABELLED_SAMPLES = 1000
+"""Samples with labels on which accuracy is measured, at most."""
+LABELLED_BYTES = 400_000_000
+"""Of all these samples."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,7 +74,7 @@ def calibrate(
     if recipe.max_drop is not None or recipe.int16_budget is not None:
         more, wider = promote.values_to_observe(opened.network, opened.widths)
         values, bits = list(dict.fromkeys((*values, *more))), sorted({*bits, *wider})
-    kept = max(CHECKED_SAMPLES, MOST_OBSERVED)
+    kept = max(CHECKED_SAMPLES, MOST_OBSERVED, 0 if labels is None else _labelled_samples(opened.network))
     wanted = Wanted(values, bits, target.rounding, histograms or _histograms(recipe), kept)
     if data is not None:
         return on_data(opened.model, wanted, data, recipe, lambda done, total: tell("calibrate", done, total), labels)
@@ -78,6 +84,12 @@ def calibrate(
         wanted,
         lambda known: unmeasured(opened.network, opened.widths, target, known),
     )
+
+
+def _labelled_samples(network: Network) -> int:
+    """How many samples are kept where their classes are known."""
+    size = sum(int(np.prod(operand.shape)) * operand.dtype.itemsize for operand in network.inputs)
+    return min(LABELLED_SAMPLES, LABELLED_BYTES // max(size, 1))
 
 
 def _histograms(recipe: Recipe) -> bool:
@@ -123,7 +135,7 @@ def workshop(
     """What the algorithms have to work with, in the widths chosen so far."""
     from tinsmith.algorithms.draft import Workshop
     from tinsmith.algorithms.scales import choose_formats
-    from tinsmith.algorithms.tune import sample_count
+    from tinsmith.algorithms.tune import MOST_OBSERVED, sample_count
     from tinsmith.scopes import left_alone
 
     method = _method(opened.network, recipe)
@@ -132,7 +144,7 @@ def workshop(
         opened.network,
         state.widths,
         target,
-        seen.samples,
+        seen.samples[:MOST_OBSERVED],
         lambda network, bits, stats, steps: choose_formats(network, bits, stats, target, *method, steps=steps),
         _histograms(recipe),
         left_alone(opened.network, recipe.scopes),

@@ -9,7 +9,13 @@ from tinsmith.errors import DataError
 from tinsmith.pipeline.choosing import CHECKED_SAMPLES, calibrate, choose, tune_weights
 from tinsmith.pipeline.opening import Progress, open_model
 from tinsmith.pipeline.promoting import promote
-from tinsmith.pipeline.refusing import refuse_idle, refuse_idle_scopes, refuse_illegal
+from tinsmith.pipeline.refusing import (
+    refuse_idle,
+    refuse_idle_scopes,
+    refuse_illegal,
+    refuse_labels,
+    refuse_unmeasurable,
+)
 from tinsmith.quantized import Quantized
 from tinsmith.recipe import Recipe
 from tinsmith.targets import Target, caveat
@@ -32,7 +38,9 @@ def run(
     refuse_idle(recipe, data, labels)
     opened = open_model(model, recipe, target, tell)
     refuse_idle_scopes(opened.network, opened.widths, recipe, target)
+    refuse_unmeasurable(opened.network, recipe, labelled=labels is not None)
     seen = calibrate(opened, data, recipe, target, tell, labels)
+    refuse_labels(opened.network, seen.labels)
     tell("choose formats", 0, None)
     state = choose(opened, seen.stats, recipe, target)
     state, gained = tune_weights(opened, state, seen, recipe, target, tell)

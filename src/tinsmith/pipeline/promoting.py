@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +20,13 @@ if TYPE_CHECKING:
     from tinsmith.algorithms.layer_noise import LayerNoise
     from tinsmith.algorithms.promote import Promotion
     from tinsmith.calibrate.stage import Calibrated
+    from tinsmith.report.labels import Labels
+
+Outputs = Sequence[Mapping[str, np.ndarray]]
+Steps = tuple["Promotion", ...]
+
+_SMALLEST_SHARE = 0.001
+"""Smaller shares of the noise are not told apart."""
 
 
 def promote(
@@ -28,19 +35,34 @@ def promote(
     """The state with layers in int16 as the recipe's budget and drop say, and what that gained and costs.
 
     The budget bounds what may be promoted. Where a drop is given as well, no more is than it takes; else all that gains
-    anything. Drops are measured on samples the weights were not fitted to, with labels on all samples.
+    anything. Noise is measured on samples the weights were not fitted to; drops, too, but with labels on all samples.
+    Nothing is promoted that leaves more noise than before, or that the chip would refuse.
     """
     if recipe.max_drop is None and recipe.int16_budget is None:
         return state, ()
     work = _Promoting.begin(opened, state, seen, recipe, target, tell)
-    steps, met = work.steps()
-    if not steps:
-        return state, (work.nothing(met),)
-    done = work.state(steps)
-    better = work.noise_of(done.draft, done.widths) < work.noise_of(state.draft, state.widths)
-    if recipe.max_drop is None and not better:
-        return state, ("no layer was promoted: int16 within the budget does not bring the outputs closer.",)
-    return done, work.told(steps, done, met)
+    steps = work.steps()
+    done = work.trial(_nodes(steps))
+    if not steps or done is None:
+        return state, work.nothing()
+    return work.state(steps, done), work.told(steps, done)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Trial:
+    """What becomes of the network with some nodes in int16.
+
+    Attributes:
+        draft: Formats and weights.
+        widths: Width of each node by name.
+        noise: Squared error over squared signal at the outputs.
+        drop: What is lost of the outputs, in percent.
+    """
+
+    draft: Draft
+    widths: Mapping[str, int]
+    noise: float
+    drop: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,10 +72,10 @@ class _Promoting:
     target: Target
     shop: Workshop
     judge: Judge
-    labels: np.ndarray | None
     noise: LayerNoise
-    order: tuple[Promotion, ...]
-    tell: Progress
+    order: Steps
+    labelled: tuple[Judge, Labels] | None
+    known: dict[frozenset[str], _Trial | None] = field(default_factory=dict)
 
     @classmethod
     def begin(
@@ -62,7 +84,7 @@ class _Promoting:
         """Rank the layers."""
         from tinsmith.algorithms.judge import Judge
         from tinsmith.algorithms.layer_noise import layer_noise
-        from tinsmith.algorithms.promote import promotions, within_budget
+        from tinsmith.algorithms.promote import promotions
 
         shop = workshop(opened, state, seen, recipe, target, tell)
         unseen = shop.judging or shop.samples
@@ -78,33 +100,67 @@ class _Promoting:
             progress=lambda done, total: tell("rank layers", done, total),
         )
         kept = {name for name, decision in state.placement.items() if decision.chosen}
-        order = promotions(state.draft.network, noise, kept)
-        if recipe.int16_budget is not None:
-            order = within_budget(order, recipe.int16_budget)
-        judge = Judge(opened.network, target, shop.samples if seen.labels is not None else unseen)
-        return cls(state, recipe, target, shop, judge, seen.labels, noise, order, tell)
+        budget = 1.0 if recipe.int16_budget is None else recipe.int16_budget
+        order = promotions(state.draft.network, noise, kept, budget)
+        labelled = None if seen.labels is None else (Judge(opened.network, target, seen.samples), seen.labels)
+        judge = Judge(opened.network, target, unseen)
+        return cls(state, recipe, target, shop, judge, noise, order, labelled)
 
-    def steps(self) -> tuple[tuple[Promotion, ...], bool]:
-        """What is promoted, and whether the drop asked for is met with it."""
+    @property
+    def start(self) -> _Trial | None:
+        """What there is before anything is promoted."""
+        return self.trial(frozenset())
+
+    def steps(self) -> Steps:
+        """What is promoted."""
         from tinsmith.algorithms.promote import until
 
         if self.recipe.max_drop is None:
-            return self.order, True
-        if not self.order:
-            return (), self.measured(frozenset()) <= self.recipe.max_drop
-        found = until(self.order, self.recipe.max_drop, self.measured, self.noise.total)
-        return (self.order, False) if found is None else (found[0], True)
+            return self._most()
+        found = until(self.order, self.recipe.max_drop, self.drop, self.noise.total)
+        return self._most() if found is None else found[0]
 
-    def measured(self, nodes: frozenset[str]) -> float:
-        """The drop with these nodes in int16, in percent; infinite where there are no formats for that."""
+    def _most(self) -> Steps:
+        """All steps; half as many, again and again, where the chip has no answer to them or they gain nothing."""
+        start = self.start
+        before = float("inf") if start is None else start.noise
+        steps = self.order
+        while steps:
+            found = self.trial(_nodes(steps))
+            if found is not None and found.noise < before:
+                return steps
+            steps = steps[: len(steps) // 2]
+        return ()
+
+    def drop(self, nodes: frozenset[str]) -> float:
+        """The drop with these nodes in int16, in percent; infinite where there is no answer to that."""
+        found = self.trial(nodes)
+        return float("inf") if found is None else found.drop
+
+    def trial(self, nodes: frozenset[str]) -> _Trial | None:
+        """What becomes of the network with these nodes in int16; None: no formats, or the chip would refuse it."""
+        if nodes not in self.known:
+            self.shop.progress("try int16", len(self.known), None)
+            self.known[nodes] = self._trial(nodes)
+        return self.known[nodes]
+
+    def _trial(self, nodes: frozenset[str]) -> _Trial | None:
         try:
-            draft, widths = self.draft(nodes)
+            draft, widths = self._draft(nodes)
         except QuantizationError:
-            return float("inf")
-        return self.drop_of(draft, widths)
+            return None
+        answers = self.judge.answers(draft.network, draft.formats, widths)
+        if answers is None:
+            return None
+        noise = self.judge.noise_of(answers)
+        if self.labelled is None:
+            return _Trial(draft, widths, noise, _drop(self.judge, answers, None))
+        judge, labels = self.labelled
+        answers = judge.answers(draft.network, draft.formats, widths)
+        return None if answers is None else _Trial(draft, widths, noise, _drop(judge, answers, labels))
 
-    def draft(self, nodes: frozenset[str]) -> tuple[Draft, dict[str, int]]:
-        """Formats and weights with these nodes in int16, and the widths."""
+    def _draft(self, nodes: frozenset[str]) -> tuple[Draft, Mapping[str, int]]:
+        """Formats, and weights fitted to them as they were before."""
         from tinsmith.algorithms.tune import apply
 
         before = self.before.draft
@@ -115,76 +171,83 @@ class _Promoting:
         draft = replace(before, network=before.unrounded, formats=formats, fitted="")
         if before.fitted:
             draft = apply(draft, replace(self.shop, bits=widths), (before.fitted,))
-        return draft, widths
+        return replace(draft, name=f"{before.name}, layers promoted"), widths
 
-    def drop_of(self, draft: Draft, widths: Mapping[str, int]) -> float:
-        """What is lost of the outputs, in percent."""
-        from tinsmith.algorithms.drop import drop
-
-        answers = self.judge.answers(draft.network, draft.formats, widths)
-        if answers is None:
-            return float("inf")
-        names = [operand.name for operand in self.judge.outputs]
-        chip, wanted = (
-            {name: np.stack([one[name] for one in found]) for name in names} for found in (answers, self.judge.wanted)
-        )
-        return drop(_rows(chip), _rows(wanted), self.labels)
-
-    def noise_of(self, draft: Draft, widths: Mapping[str, int]) -> float:
-        """Squared error over squared signal at the outputs."""
-        return self.judge.noise(draft.network, draft.formats, widths)
-
-    def state(self, steps: Sequence[Promotion]) -> State:
+    def state(self, steps: Steps, done: _Trial) -> State:
         """The state with steps taken."""
         from tinsmith.placement import Decision
 
-        draft, widths = self.draft(frozenset[str]().union(*(step.nodes for step in steps)))
-        share = {name: step.gain / self.noise.total for step in steps for name in step.nodes}
+        reasons = {name: _reason(step.gain / max(self.noise.total, 1e-30)) for step in steps for name in step.nodes}
         placement = {
-            name: decision
-            if decision.bits == widths[name]
-            else Decision("int16", f"promoted for {share[name]:.1%} of the output noise")
+            name: decision if decision.bits == done.widths[name] else Decision("int16", reasons[name])
             for name, decision in self.before.placement.items()
         }
-        named = replace(draft, name=f"{self.before.draft.name}, layers promoted")
-        return replace(self.before, placement=placement, draft=named, won=named.name)
+        noise = dict(self.before.noise)
+        if self.start is not None:
+            noise.setdefault(self.before.draft.name, self.start.noise)
+        noise[done.draft.name] = done.noise
+        return replace(self.before, placement=placement, draft=done.draft, won=done.draft.name, noise=noise)
 
-    def told(self, steps: Sequence[Promotion], done: State, met: bool) -> tuple[str, ...]:
+    def told(self, steps: Steps, done: _Trial) -> tuple[str, ...]:
         """What was gained and what it costs."""
         from tinsmith.report.choices import decibels
 
-        kind = "accuracy lost" if self.labels is not None else "drop"
-        was, now = (self.drop_of(state.draft, state.widths) for state in (self.before, done))
-        quiet, loud = (decibels(self.noise_of(state.draft, state.widths)) for state in (done, self.before))
+        kind = "drop" if self.labelled is None else "accuracy lost"
+        points, gained = f"{done.drop:.2f} points", f"{decibels(done.noise):.1f} dB at the outputs"
+        if self.start is not None:
+            points = f"{self.start.drop:.2f} → {points}"
+            gained = f"{decibels(self.start.noise):.1f} → {gained}"
         count = sum(after != self.before.widths[name] for name, after in done.widths.items())
         layers = "one layer" if count == 1 else f"{count} layers"
-        notes = [
-            f"{layers} in int16 ({sum(step.share for step in steps):.1%} of the multiply-accumulates): "
-            f"{kind} {was:.2f} → {now:.2f} points, {loud:.1f} → {quiet:.1f} dB at the outputs."
-        ]
-        if not met:
-            notes.append(f"a drop of {self.recipe.max_drop:g} points is not reached{self._bound()}.")
+        share = sum(step.share for step in steps)
+        notes = [f"{layers} in int16 ({share:.1%} of the multiply-accumulates): {kind} {points}, {gained}."]
         ends = [v.name for v in (*self.shop.network.inputs, *self.shop.network.outputs)]
         wide = [name for name in ends if self._widened(name, done)]
         if wide:
-            notes.append(
-                f"now int16 in the file: {', '.join(map(repr, wide))}. Scopes with bits = 8 keep layers in int8."
-            )
-        return tuple(notes)
+            names = ", ".join(map(repr, wide))
+            notes.append(f"now int16 in the file: {names}. Scopes with bits = 8 keep layers in int8.")
+        return (*notes, *self._missed(done.drop))
 
-    def nothing(self, met: bool) -> str:
+    def nothing(self) -> tuple[str, ...]:
         """Why nothing is promoted."""
-        if self.recipe.max_drop is not None and met:
-            return f"no layer had to go to int16: the drop is {self.measured(frozenset()):.2f} points."
-        return f"no layer was promoted: none that gains anything fits{self._bound()}."
+        drop = self.drop(frozenset())
+        if self.recipe.max_drop is not None and drop <= self.recipe.max_drop:
+            return (f"no layer had to go to int16: the drop is {drop:.2f} points.",)
+        reason = f"there is none left that gains anything{self._bound()}"
+        if self.order:
+            reason = f"int16{self._bound()} does not bring the outputs closer"
+        return (f"no layer was promoted: {reason}.", *self._missed(drop))
+
+    def _missed(self, drop: float) -> tuple[str, ...]:
+        """That the drop asked for is not reached, where it is not."""
+        wanted = self.recipe.max_drop
+        if wanted is None or drop <= wanted:
+            return ()
+        return (f"a drop of {wanted:g} points is not reached{self._bound()}: {drop:.2f} are left.",)
 
     def _bound(self) -> str:
         budget = self.recipe.int16_budget
         return "" if budget is None else f" within {budget:.1%} of the multiply-accumulates"
 
-    def _widened(self, name: str, done: State) -> bool:
-        before, after = (state.draft.formats.values.get(name) for state in (self.before, done))
+    def _widened(self, name: str, done: _Trial) -> bool:
+        before, after = (draft.formats.values.get(name) for draft in (self.before.draft, done.draft))
         return before is not None and after is not None and after.bits > before.bits
+
+
+def _nodes(steps: Steps) -> frozenset[str]:
+    return frozenset[str]().union(*(step.nodes for step in steps))
+
+
+def _reason(share: float) -> str:
+    return f"promoted for {f'{share:.1%}' if share >= _SMALLEST_SHARE else 'less than 0.1%'} of the output noise"
+
+
+def _drop(judge: Judge, answers: Outputs, labels: Labels | None) -> float:
+    from tinsmith.algorithms.drop import drop
+
+    names = [operand.name for operand in judge.outputs]
+    chip, wanted = ({name: np.stack([one[name] for one in some]) for name in names} for some in (answers, judge.wanted))
+    return drop(_rows(chip), _rows(wanted), labels)
 
 
 def _rows(outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from tinsmith.errors import ProgramError, RecipeError
+import numpy as np
+
+from tinsmith.errors import DataError, ProgramError, RecipeError
 from tinsmith.program import Program
 from tinsmith.recipe import Recipe
 from tinsmith.targets import Target
 
 if TYPE_CHECKING:
     from tinsmith.ops.floatnode import Network
+    from tinsmith.report.labels import Labels
 
 _USUAL = ("mse", 100.0)
 
@@ -58,6 +61,43 @@ def refuse_idle_scopes(network: Network, widths: Mapping[str, int], recipe: Reci
             raise RecipeError(reason, subject=subject, hint="Leave it out, or name the layers before.")
         if scope.tune is not None and not weighted.intersection(layers(network, scope.layers, subject)):
             raise RecipeError("tune has no effect: none of its layers has weights.", subject=subject)
+
+
+def refuse_unmeasurable(network: Network, recipe: Recipe, *, labelled: bool) -> None:
+    """Refuse to choose layers by what they do to outputs that do not tell.
+
+    Raises:
+        RecipeError: No output is a float.
+        DataError: There are labels, and none or several of the outputs have class scores.
+    """
+    from tinsmith.algorithms.drop import is_scores
+
+    given = {"max_drop": recipe.max_drop, "int16_budget": recipe.int16_budget}
+    floats = [operand for operand in network.outputs if operand.dtype.kind == "f"]
+    for option in (name for name, value in given.items() if value is not None and not floats):
+        names = ", ".join(repr(operand.name) for operand in network.outputs)
+        hint = "End the model before, at values that are floats (outputs=…, --outputs)."
+        raise RecipeError(f"cannot be measured: {names} are no floats.", subject=option, hint=hint)
+    scores = [operand for operand in floats if is_scores((1, *operand.shape))]
+    if labelled and len(scores) != 1:
+        hint = "Leave the labels out: closeness to the float network is measured then."
+        raise DataError(f"the model has {len(scores)} outputs with class scores.", subject="labels", hint=hint)
+
+
+def refuse_labels(network: Network, labels: Labels | None) -> None:
+    """Refuse labels that are no class of the model.
+
+    Raises:
+        DataError: Names the first one.
+    """
+    if labels is None:
+        return
+    from tinsmith.algorithms.drop import is_scores
+
+    outputs = (operand for operand in network.outputs if operand.dtype.kind == "f")
+    classes = max(int(np.prod(operand.shape)) for operand in outputs if is_scores((1, *operand.shape)))
+    for index in np.flatnonzero(labels >= classes)[:1]:
+        raise DataError(f"the label of sample {index} is {labels[index]}, of {classes} classes.", subject="labels")
 
 
 def refuse_illegal(program: Program, target: Target) -> None:
