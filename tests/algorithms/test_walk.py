@@ -106,7 +106,7 @@ def test_rounding_together_beats_rounding_each(seed: int, channels: int, count: 
     moments = mixing @ mixing.T / count
     weights = rng.standard_normal((channels, count)) * 20
     steps = np.ones((channels, 1))
-    found = rounding.rounded(weights, moments, steps)
+    found = rounding.rounded(weights, moments[None], steps)
     assert np.array_equal(found, np.rint(found))
     assert found.min() >= -128
     assert found.max() <= 127
@@ -128,7 +128,7 @@ def test_rounding_together_is_much_better_where_inputs_are_related() -> None:
     mixing = rng.standard_normal((64, 6))
     moments = mixing @ mixing.T + 0.01 * np.eye(64)
     weights = rng.standard_normal((8, 64)) * 20
-    found = rounding.rounded(weights, moments, np.ones((8, 1)))
+    found = rounding.rounded(weights, moments[None], np.ones((8, 1)))
 
     def error(integers: np.ndarray) -> float:
         left = weights - integers
@@ -140,6 +140,9 @@ def test_rounding_together_is_much_better_where_inputs_are_related() -> None:
 CASES = {
     "Conv": (helper.make_node("Conv", ["x", "w"], ["y"], name="n", strides=[2, 1], pads=[1, 0, 2, 1], dilations=[1, 2]),
              (1, 5, 9, 9), (6, 5, 3, 2)),
+    "pointwise": (helper.make_node("Conv", ["x", "w"], ["y"], name="n"), (1, 5, 4, 6), (6, 5, 1, 1)),
+    "pointwise, strided": (helper.make_node("Conv", ["x", "w"], ["y"], name="n", strides=[2, 2]), (1, 5, 4, 6),
+                           (6, 5, 1, 1)),
     "depthwise": (helper.make_node("Conv", ["x", "w"], ["y"], name="n", group=5, pads=[1] * 4), (1, 5, 6, 6),
                   (5, 1, 3, 3)),
     "Gemm": (helper.make_node("Gemm", ["x", "w"], ["y"], name="n", transB=1), (1, 7), (4, 7)),
@@ -181,7 +184,7 @@ def test_what_meets_the_weights(kind: str) -> None:
     output = node.outputs[0]
     name = node.input(0).name
     given = x.reshape(node.input(0).shape)
-    met = rounding._meeting(visit, matrix.shape[1])({name: given})[output.name]
+    met = rounding._meeting(visit, matrix.shape[1])(given)
     met = np.moveaxis(met, weighted.channels, 0).reshape(met.shape[weighted.channels], -1)
     if weighted.columns is None:
         found = np.einsum("ck,ckp->cp", matrix, met.reshape(len(matrix), matrix.shape[1], -1))
@@ -225,7 +228,7 @@ def test_finer_exponents_are_taken_only_where_the_output_errs_less(seed: int, pe
     moments = (inputs @ inputs.T / 200)[None]
     exponents = np.ceil(np.log2(np.abs(weights).max(axis=1) / 127)).astype(np.int64)
     exponents = exponents if per_channel else np.full(4, exponents.max())
-    tried = [rounding._rounded(weights, moments, exponents - finer) for finer in (0, 1)]
+    tried = rounding._on_grids(weights, moments, np.stack([exponents, exponents - 1]))
     errors = [rounding._errors(weights - found, moments) for found in tried]
     for found, finer in zip(tried, (0, 1), strict=True):
         integers = found / np.ldexp(1.0, exponents - finer)[:, None]
@@ -238,3 +241,19 @@ def test_finer_exponents_are_taken_only_where_the_output_errs_less(seed: int, pe
     assert np.array_equal(rounding._finer(np.stack(errors), per_channel=True), errors[1] < errors[0])
     together = rounding._finer(np.stack(errors), per_channel=False)
     assert together.tolist() == [errors[1].sum() < errors[0].sum()] * 4
+
+
+@given(st.integers(0, 10**6), st.sampled_from([1, 3, 9, 70]))
+@settings(max_examples=40, deadline=None)
+def test_channels_with_moments_of_their_own_are_rounded_one_by_one(seed: int, count: int) -> None:
+    """All channels and both grids at once give what each of them gives alone."""
+    rng = np.random.default_rng(seed)
+    weights = rng.standard_normal((3, count))
+    inputs = rng.standard_normal((3, count, 2 * count + 1))
+    moments = inputs @ inputs.transpose(0, 2, 1)
+    steps = np.ldexp(1.0, rng.integers(-6, -3, (2, 3)))[..., None]
+    together = rounding.rounded(weights, moments, steps)
+    for grid in range(2):
+        for channel in range(3):
+            one = rounding.rounded(weights[channel][None], moments[channel][None], steps[grid, channel][None])
+            assert np.array_equal(together[grid, channel], one[0])

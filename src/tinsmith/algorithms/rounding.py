@@ -21,7 +21,7 @@ from tinsmith.algorithms.bias_correction import with_corrected_bias
 from tinsmith.algorithms.float_nodes import FloatNodes
 from tinsmith.algorithms.sensitivity import window
 from tinsmith.algorithms.walk import Adjusted, Visit
-from tinsmith.ops.floatnode import Array, Operand
+from tinsmith.ops.floatnode import Array, FloatNode, Operand
 from tinsmith.ops.passage import Weighted
 from tinsmith.quant.rounding import qrange
 
@@ -48,7 +48,7 @@ def round_weights(visit: Visit) -> Adjusted:
     moments, cross = _moments(visit, matrix.shape)
     matrix = aligned(matrix, moments, cross)
     exponents = np.broadcast_to(np.asarray(visit.format.exponents), (len(matrix),))
-    tried = [_rounded(matrix, moments, exponents - finer) for finer in (0, 1)]
+    tried = _on_grids(matrix, moments, np.stack([exponents, exponents - 1]))
     errors = np.stack([_errors(matrix - weights, moments) for weights in tried])
     finer = _finer(errors, per_channel=visit.format.axis is not None)
     made = _made(visit, np.where(finer[:, None], tried[1], tried[0]), exponents - finer)
@@ -75,13 +75,10 @@ def _made(visit: Visit, matrix: Reals, exponents: NDArray[np.int64]) -> Adjusted
     return with_corrected_bias(visit, given)
 
 
-def _rounded(matrix: Reals, moments: Reals, exponents: NDArray[np.int64]) -> Reals:
-    """The weights on the grids of their rows' exponents."""
-    steps = np.ldexp(1.0, exponents)[:, None]
-    if len(moments) == 1:
-        return rounded(matrix, moments[0], steps) * steps
-    rows = zip(matrix, moments, steps, strict=True)
-    return np.concatenate([rounded(row[None], own, step[None]) for row, own, step in rows]) * steps
+def _on_grids(matrix: Reals, moments: Reals, exponents: NDArray[np.int64]) -> Reals:
+    """The weights on the grids of some rows' exponents, (…, channels) → (…, channels, K)."""
+    steps = np.ldexp(1.0, exponents)[..., None]
+    return rounded(matrix, moments, steps) * steps
 
 
 def _errors(errors: Reals, moments: Reals) -> Reals:
@@ -97,30 +94,49 @@ def rounded(weights: Reals, moments: Reals, steps: Reals, bits: int = 8) -> Real
 
     Args:
         weights: (channels, K).
-        moments: (K, K), symmetric, positive semidefinite.
-        steps: (channels, 1).
+        moments: (1, K, K) for all channels, or (channels, K, K), one for each; symmetric, positive semidefinite.
+        steps: (…, channels, 1).
         bits: Width of the integers.
+
+    Returns:
+        (…, channels, K).
     """
     low, high = qrange(bits)
-    count = weights.shape[1]
-    order = np.argsort(-np.diag(moments), kind="stable")
-    damped = moments[np.ix_(order, order)] + np.eye(count) * (DAMPING * np.mean(np.diag(moments)) + 1e-30)
-    upper = np.linalg.cholesky(np.linalg.inv(damped)).T
-    left = weights[:, order].copy()
+    diagonals = np.diagonal(moments, axis1=1, axis2=2)
+    order = np.argsort(-diagonals, axis=1, kind="stable")
+    upper = _factors(moments, order, DAMPING * diagonals.mean(axis=1) + 1e-30)
+    left = np.take_along_axis(weights, order, axis=1) * np.ones_like(steps)
     found = np.empty_like(left)
+    count = weights.shape[1]
     for start in range(0, count, BLOCK):
         stop = min(start + BLOCK, count)
-        errors = np.empty((len(left), stop - start))
+        errors = np.empty((*left.shape[:-1], stop - start))
         for column in range(start, stop):
-            integers = np.clip(np.rint(left[:, column] / steps[:, 0]), low, high)
-            found[:, column] = integers
-            error = (left[:, column] - integers * steps[:, 0]) / upper[column, column]
-            left[:, column + 1 : stop] -= error[:, None] * upper[column, column + 1 : stop]
-            errors[:, column - start] = error
-        left[:, stop:] -= errors @ upper[start:stop, stop:]
+            integers = np.clip(np.rint(left[..., column] / steps[..., 0]), low, high)
+            found[..., column] = integers
+            error = (left[..., column] - integers * steps[..., 0]) / upper[:, column, column]
+            left[..., column + 1 : stop] -= error[..., None] * upper[:, column, column + 1 : stop]
+            errors[..., column - start] = error
+        if stop < count:
+            left[..., stop:] -= _carried(errors, upper[:, start:stop, stop:])
     back = np.empty_like(found)
-    back[:, order] = found
+    np.put_along_axis(back, np.broadcast_to(order, found.shape), found, axis=-1)
     return back
+
+
+def _factors(moments: Reals, order: NDArray[np.int64], damping: Reals) -> Reals:
+    """What an error in one weight takes from those behind it in the order: upper triangles, (1 or channels, K, K)."""
+    rows = np.take_along_axis(moments, order[:, :, None], axis=1)
+    damped = np.take_along_axis(rows, order[:, None, :], axis=2)
+    damped = damped + damping[:, None, None] * np.eye(moments.shape[1])
+    lower: Reals = np.linalg.cholesky(np.linalg.inv(damped))
+    return lower.transpose(0, 2, 1)
+
+
+def _carried(errors: Reals, upper: Reals) -> Reals:
+    """What a block's errors, (…, channels, block), take from all weights behind it."""
+    found: Reals = errors @ upper[0] if len(upper) == 1 else (errors[..., None, :] @ upper)[..., 0, :]
+    return found
 
 
 def _matrix(visit: Visit) -> Reals | None:
@@ -155,27 +171,35 @@ def _moments(visit: Visit, shape: tuple[int, int]) -> tuple[Reals, Reals]:
     chips, reals = (_positions(visit, run, array, count) for array in (visit.chip, visit.real))
     parts = (channels, count, -1) if visit.weighted.columns is None else (1, count, -1)
     met = chips.reshape(parts)
-    turned = met.transpose(0, 2, 1) / max(chips.shape[1], 1)
-    return met @ turned, reals.reshape(parts) @ turned
+    turned = met.transpose(0, 2, 1) / np.float32(max(chips.shape[1], 1))
+    return (met @ turned).astype(np.float64), (reals.reshape(parts) @ turned).astype(np.float64)
 
 
-def _positions(visit: Visit, run: FloatNodes, array: Callable[[int], Array], count: int) -> Reals:
+def _positions(
+    visit: Visit, run: Callable[[Array], Array], array: Callable[[int], Array], count: int
+) -> NDArray[np.float32]:
     """What meets the weights, about its mean, at some positions of all samples: (weights, positions)."""
     share = max(1, max(ROWS, 4 * count) // visit.count)
-    rows = []
-    for index in range(visit.count):
-        met = run({visit.node.input(0).name: array(index)})[visit.node.outputs[0].name]
+
+    def one(index: int) -> Array:
+        met = run(array(index))
         flat = np.moveaxis(met, visit.weighted.channels, 0).reshape(met.shape[visit.weighted.channels], -1)
         stride = max(1, flat.shape[1] // share) | 1
-        rows.append(flat[:, index % stride :: stride])
-    table: Reals = np.concatenate(rows, axis=1).astype(np.float64)
-    centred: Reals = table - table.mean(axis=1, keepdims=True)
+        return flat[:, index % stride :: stride]
+
+    table = np.concatenate(visit.run_all(one), axis=1)
+    centred: NDArray[np.float32] = table - table.mean(axis=1, keepdims=True, dtype=np.float64).astype(np.float32)
     return centred
 
 
-def _meeting(visit: Visit, count: int) -> FloatNodes:
-    """The node with unit weights: its output's channels are the numbers that meet each weight of an output channel."""
+def _meeting(visit: Visit, count: int) -> Callable[[Array], Array]:
+    """From input 0 to the numbers that meet each weight of an output channel, in place of the output's channels.
+
+    That is the node with unit weights; where it has no window, its input.
+    """
     node, weighted = visit.node, visit.weighted
+    if _pointwise(node, weighted):
+        return lambda array: array
     old = node.input(weighted.weights)
     repeats = old.shape[weighted.rows] if weighted.columns is None else 1
     units = np.tile(np.eye(count, dtype=np.float32), (repeats, 1))
@@ -187,4 +211,13 @@ def _meeting(visit: Visit, count: int) -> FloatNodes:
     extents[weighted.channels] = count * repeats
     inputs = (node.inputs[0], Operand(old.name, tuple(shape), weights.dtype, weights))
     result = replace(output, shape=tuple(extents))
-    return FloatNodes([replace(node, inputs=inputs, outputs=(result,))], [result])
+    run = FloatNodes([replace(node, inputs=inputs, outputs=(result,))], [result])
+    return lambda array: run({node.input(0).name: array})[output.name]
+
+
+def _pointwise(node: FloatNode, weighted: Weighted) -> bool:
+    """Whether each position of the output sees the same position of the input, and all its channels."""
+    source, output = node.input(0), node.outputs[0]
+    kernel = node.input(weighted.weights).shape[2:]
+    same = source.shape[2:] == output.shape[2:] and all(extent == 1 for extent in kernel)
+    return node.op_type == "Conv" and weighted.columns is not None and same and not any(node.integers("pads", ()))
