@@ -36,14 +36,14 @@ esp-ppq's recipes, each with batches of one sample, two threads and seeded rando
 - *bias-correction*: on top of the default; *minmax-bias* and *equalization-bias* on top of those.
 - *mixed*: the layer with the largest layerwise error and its activation in int16, as in the tutorial; *mixed-5*: the
   five largest. The analysis is part of the time.
-- *unfused*: attention as single operators. By default esp-ppq writes one operator for it, which the version of ESP-DL
-  simulated here does not have. *own executor*: the file cannot be run, and the figures are of esp-ppq's own executor.
 - *tqt*: thresholds and weights trained, 500 steps for each block.
+
+*own executor*: the chip cannot run the file, and the figures are of esp-ppq's own executor.
 """
 
 ABLATION = """\
-*fast* is `--effort fast`, which changes no weights; *default* is all that default effort does. *only*: one algorithm
-alone; *without*: the default but for one; *with*: the default and one more.
+Algorithms named in a recipe are applied one after the other, whatever comes of it. The efforts judge: they keep what
+brings the outputs on the chip closest to those of the float network, and *fast* changes no weights.
 """
 
 DRAWS = """\
@@ -60,7 +60,7 @@ def page(outcomes: Sequence[Outcome]) -> str:
     parts = [HEAD, _circumstances(shown), _section(tables.summary(places)), _section(tables.times(places))]
     parts += ["## Each network and chip\n\n" + RECIPES] if shown else []
     parts += [_section(table, level=3) for table in tables.details(places)]
-    parts += _with_words("What each algorithm adds", ABLATION, tables.ablation(places))
+    parts += _with_words("What the algorithms add", ABLATION, tables.ablation(places))
     drawn = [table for table in [tables.draws(places)] if table.rows]
     taken = ", ".join(f"{count} of {name}" for name, count in TAKEN.items() if count)
     parts += _with_words("Other calibration samples", DRAWS.format(taken=taken), drawn)

@@ -34,10 +34,17 @@ INT16: dict[str, dict[str, Any]] = {
     "all int16": {"bits": 16},
 }
 """Rows with 16-bit layers: arguments of `tinsmith.quantize`."""
-ALGORITHMS: tuple[str, ...] = ("equalize", "round", "correct_bias", "search")
-"""What default effort does, each of which is measured alone and left out."""
-FURTHER: tuple[str, ...] = ("classic_equalize", "absorb_bias")
-"""What it does not do, each of which is measured alone and added."""
+ALONE = ("equalize", "round", "correct_bias", "search", "classic_equalize", "absorb_bias")
+"""Algorithms, each of which is measured alone."""
+COMBINED = (
+    ("equalize", "round"),
+    ("equalize", "correct_bias"),
+    ("classic_equalize", "round"),
+    ("classic_equalize", "correct_bias"),
+    ("absorb_bias", "equalize", "round"),
+    ("equalize", "search", "round"),
+)
+"""Algorithms applied one after the other: those of default effort, that with others in the place of each, and more."""
 DRAWS = range(5)
 
 UNTRAINED = (
@@ -50,16 +57,13 @@ UNTRAINED = (
     "bias-correction",
     "minmax-bias",
     "equalization-bias",
-    "default-unfused",
-    "minmax-unfused",
 )
 """Recipes of esp-ppq that leave every layer in int8 and train nothing."""
 MIXED = ("mixed", "mixed-5")
-TRAINED = ("tqt", "tqt-unfused")
+TRAINED = ("tqt",)
 TIMED = ("default", "equalization", "bias-correction", "mixed", "tqt")
 """Recipes whose time is shown beside ours."""
 WITH_RELU6 = ("efficientnet_lite0", "mobilenetv2", "signdigits")
-WITH_ATTENTION = ("fsdd_transformer",)
 
 
 @dataclass(frozen=True)
@@ -129,8 +133,7 @@ def planned(groups: Sequence[str], networks: Sequence[str], targets: Sequence[st
 def _of_group(group: str, network: str, target: str, most: int | None) -> Iterator[Run]:
     if group == "peer":
         for recipe in (*UNTRAINED, *MIXED, *TRAINED):
-            needed = {"relu": WITH_RELU6, "unfused": WITH_ATTENTION}.get(recipe.split("-")[-1])
-            if needed is None or network in needed:
+            if network in WITH_RELU6 or "relu" not in recipe:
                 yield Run(network, target, PEER, recipe, {"recipe": recipe}, most=most)
     elif group == "draws":
         for draw in DRAWS if network in TAKEN else ():
@@ -142,8 +145,6 @@ def _of_group(group: str, network: str, target: str, most: int | None) -> Iterat
 
 
 def ablation() -> dict[str, dict[str, Any]]:
-    """Each algorithm alone, all of the default but each, and the default with each further one."""
-    alone = {f"only {name}": [name] for name in (*ALGORITHMS, *FURTHER)}
-    without = {f"without {name}": [one for one in ALGORITHMS if one != name] for name in ALGORITHMS}
-    added = {f"with {name}": [*ALGORITHMS, name] for name in FURTHER}
-    return {row: {"algorithms": names} for row, names in (alone | without | added).items()}
+    """Each algorithm alone, and several in a row."""
+    plans = [*((name,) for name in ALONE), *COMBINED]
+    return {" + ".join(names): {"algorithms": list(names)} for names in plans}

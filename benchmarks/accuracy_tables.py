@@ -115,14 +115,14 @@ def details(places: Places) -> list[Table]:
 
 
 def ablation(places: Places) -> list[Table]:
-    """What each algorithm adds: each alone; all of the default but each, and with each further one."""
-    alone = [row for row in plan.ablation() if row.startswith("only ")]
-    others = [row for row in plan.ablation() if row not in alone]
+    """What the algorithms add: each alone, and several in a row."""
+    names = list(plan.ablation())
+    alone, combined = names[: len(plan.ALONE)], names[len(plan.ALONE) :]
     return [
         table
         for title, rows in (
-            ("One algorithm alone", ["fast", *alone, "default"]),
-            ("The default with one algorithm left out or added", ["default", *others]),
+            ("One algorithm", ["fast", *alone, "default"]),
+            ("Several algorithms", ["fast", *combined, "default", "best"]),
         )
         if (table := _beside(f"{title}: accuracy in % (SNR in dB)", rows, places)).rows
     ]

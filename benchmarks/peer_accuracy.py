@@ -42,7 +42,6 @@ class Recipe:
         bias: Bias correction.
         tqt: Steps of training thresholds and weights in each block.
         int16: So many layers with the largest layerwise error go to int16, each with its activation.
-        fused: Attention as one operator, which esp-ppq does by default and older versions of ESP-DL cannot run.
     """
 
     calibration: str | None = None
@@ -51,7 +50,6 @@ class Recipe:
     bias: bool = False
     tqt: int = 0
     int16: int = 0
-    fused: bool = True
 
 
 RECIPES = {
@@ -64,9 +62,6 @@ RECIPES = {
     "bias-correction": Recipe(bias=True),
     "minmax-bias": Recipe("minmax", bias=True),
     "equalization-bias": Recipe(equalization=True, bias=True),
-    "default-unfused": Recipe(fused=False),
-    "minmax-unfused": Recipe("minmax", fused=False),
-    "tqt-unfused": Recipe(tqt=500, fused=False),
     "mixed": Recipe(int16=1),
     "mixed-5": Recipe(int16=5),
     "tqt": Recipe(tqt=500),
@@ -84,7 +79,6 @@ def setting_of(recipe: Recipe, target: str, int16: list[str]) -> Any:
         setting.equalization_setting.value_threshold = 0.5
         setting.equalization_setting.opt_level = 2
         setting.equalization_setting.interested_layers = None
-    setting.espdl_attention_fusion = recipe.fused
     setting.bias_correct = recipe.bias
     setting.tqt_optimization = recipe.tqt > 0
     setting.tqt_optimization_setting.steps = recipe.tqt

@@ -118,9 +118,8 @@ def test_every_planned_run_has_a_file_of_its_own() -> None:
     runs += plan.planned(plan.GROUPS, plan.NETWORKS, plan.TARGETS, 8)
     assert len({run.place for run in runs}) == len(runs)
     assert {run.network for run in runs if run.draw is not None} == networks.TAKEN.keys()
-    assert not [run for run in runs if run.row in ("equalization-relu", "tqt-unfused") and run.network == "kws"]
+    assert not [run for run in runs if run.row == "equalization-relu" and run.network == "kws"]
     assert {run.network for run in runs if run.row == "equalization-relu"} == set(plan.WITH_RELU6)
-    assert {run.network for run in runs if run.row == "tqt-unfused"} == set(plan.WITH_ATTENTION)
 
 
 def test_runs_come_network_by_network() -> None:
@@ -166,7 +165,7 @@ def test_the_page_shows_everything_that_is_kept() -> None:
         outcome("mixed", 1, tool=PEER), seconds=50.0, notes={"int16": ["/f/Conv"], "snr_to_own_executor_db": 40.0}
     )
     lost = replace(outcome("mse", tool=PEER), answers=[], failed="Error: a | b\nc", seconds=math.nan)
-    alone = outcome(f"only {plan.ALGORITHMS[0]}", 4)
+    alone = outcome("equalize + round", 4)
     drawn = [outcome(wrong=index, draw=index) for index in plan.DRAWS]
     text = page([drawn[1], mixed, lost, alone, *drawn[2:], drawn[0], outcome(wrong=3), outcome(most=8)])
     assert "Measured 2030-01-02 with tinsmith 1 and esp-ppq 1, on a machine." in text
@@ -181,7 +180,7 @@ def test_the_page_shows_everything_that_is_kept() -> None:
     assert "128 of mobilenetv2" in text
     (row,) = [line for line in text.splitlines() if "| 71.00 (20.0) |" in line and "…" not in line]
     assert row.startswith("| mobilenetv2, esp32s3 |  | 71.00 (20.0) |")
-    assert row.endswith("| 72.00 (20.0) |")
+    assert row.endswith("| 72.00 (20.0) |  |")
 
 
 def test_tables_of_the_page_are_tables() -> None:
