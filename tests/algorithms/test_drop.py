@@ -55,6 +55,15 @@ def test_equal_scores_win_equally_often() -> None:
     assert stays_ahead(np.zeros(7), 1.0) == pytest.approx(1 / 7, abs=1e-4)
 
 
+def test_classes_level_with_the_best_are_no_mistake(rng: np.random.Generator) -> None:
+    """Scores behind a Relu, of which several are zero, say: which of them wins says nothing."""
+    scores = np.zeros((8, 6))
+    assert disagreement(scores + 0.1 * rng.standard_normal(scores.shape), scores) == 0.0
+    scores = np.tile([2.0, 2.0, 1.0, 0.0], (64, 1))
+    noisy = scores + 0.01 * rng.standard_normal(scores.shape)
+    assert disagreement(noisy, scores) == pytest.approx(0, abs=1e-9)
+
+
 def test_scores_that_are_all_smaller_change_no_order(rng: np.random.Generator) -> None:
     scores = rng.standard_normal((32, 10))
     assert disagreement(0.8 * scores + 3, scores) == pytest.approx(0, abs=1e-9)

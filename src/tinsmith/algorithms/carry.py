@@ -199,7 +199,7 @@ def rounded(array: Array, chosen: Format | None, target: Target) -> Array:
     """Real numbers as a format holds them; unchanged where there is none."""
     if chosen is None or array.dtype.kind != "f":
         return array
-    return chosen.dequantize(chosen.quantize(array, target.rounding))
+    return np.asarray(chosen.dequantize(chosen.quantize(array, target.rounding)))  # scalars stay arrays
 
 
 @dataclass(slots=True, eq=False)

@@ -98,10 +98,11 @@ def disagreement(chip: Array, wanted: Array) -> float:
 
         P = ∫ φ(t) · Π_{j≠a} Φ(b·(z_a - z_j)/s + t) dt
 
-    and the result is 100 · mean(1 - P). Errors are larger on classes that the network takes into consideration than on
-    the others. So b and the mean of s² are those of the `RIVALS` classes closest to the best: b is fitted by least
-    squares to how far the best is ahead of each, and half of what is left, squared, is s². That is spread over samples
-    as the variance of their errors over all classes is, which counts as much as there are classes, against `POOLED`.
+    and the result is 100 · mean(1 - P); classes exactly level with the best are as right as it. Errors are larger on
+    classes that the network takes into consideration than on the others. So b and the mean of s² are those of the
+    `RIVALS` classes closest to the best: b is fitted by least squares to how far the best is ahead of each, and half of
+    what is left, squared, is s². That is spread over samples as the variance of their errors over all classes is, which
+    counts as much as there are classes, against `POOLED`.
 
     Args:
         chip: Scores, (N, …) with one axis longer than 1.
@@ -109,7 +110,7 @@ def disagreement(chip: Array, wanted: Array) -> float:
     """
     theirs = _rows(wanted)
     deviations, stretch = _errors(_rows(chip), theirs)
-    lost = [1 - stays_ahead(stretch * row, s) for row, s in zip(theirs, deviations, strict=True)]
+    lost = [1 - stays_ahead(stretch * _rivals(row), s) for row, s in zip(theirs, deviations, strict=True)]
     return 100.0 * float(np.mean(lost))
 
 
@@ -127,6 +128,12 @@ def stays_ahead(scores: Reals, deviation: float) -> float:
     points, weights = _quadrature()
     behind = _normal(near[None, :] + points[:, None]).prod(axis=1)
     return float(weights @ behind)
+
+
+def _rivals(scores: Reals) -> Reals:
+    """The best class, once, and those that are behind."""
+    best = scores.max()
+    return np.append(scores[scores < best], best)
 
 
 def _errors(chip: Reals, wanted: Reals) -> tuple[Reals, float]:

@@ -254,5 +254,7 @@ class _Inside:
             chosen = self._formats.values.get(name)
             if chosen is not None and array.dtype.kind == "i":
                 array, wanted[name] = chosen.dequantize(array), rounded(wanted[name], chosen, self._target)
-            result[name] = result[name] + (array - wanted[name])
+            flips = array.dtype.kind == "b"
+            changed = result[name] ^ array ^ wanted[name] if flips else result[name] + (array - wanted[name])
+            result[name] = np.asarray(changed)
         return result

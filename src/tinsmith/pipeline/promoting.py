@@ -44,8 +44,8 @@ def promote(
     steps = work.steps()
     done = work.trial(_nodes(steps))
     if not steps or done is None:
-        return state, work.nothing()
-    return work.state(steps, done), work.told(steps, done)
+        return state, (*work.nothing(), *work.too_few())
+    return work.state(steps, done), (*work.told(steps, done), *work.too_few())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -192,7 +192,6 @@ class _Promoting:
         """What was gained and what it costs."""
         from tinsmith.report.choices import decibels
 
-        kind = "drop" if self.labelled is None else "accuracy lost"
         points, gained = f"{done.drop:.2f} points", f"{decibels(done.noise):.1f} dB at the outputs"
         if self.start is not None:
             points = f"{self.start.drop:.2f} → {points}"
@@ -200,7 +199,7 @@ class _Promoting:
         count = sum(after != self.before.widths[name] for name, after in done.widths.items())
         layers = "one layer" if count == 1 else f"{count} layers"
         share = sum(step.share for step in steps)
-        notes = [f"{layers} in int16 ({share:.1%} of the multiply-accumulates): {kind} {points}, {gained}."]
+        notes = [f"{layers} in int16 ({share:.1%} of the multiply-accumulates): {self._kind} {points}, {gained}."]
         ends = [v.name for v in (*self.shop.network.inputs, *self.shop.network.outputs)]
         wide = [name for name in ends if self._widened(name, done)]
         if wide:
@@ -212,18 +211,29 @@ class _Promoting:
         """Why nothing is promoted."""
         drop = self.drop(frozenset())
         if self.recipe.max_drop is not None and drop <= self.recipe.max_drop:
-            return (f"no layer had to go to int16: the drop is {drop:.2f} points.",)
+            return (f"no layer had to go to int16: {self._kind} {drop:.2f} points.",)
         reason = f"there is none left that gains anything{self._bound()}"
         if self.order:
             reason = f"int16{self._bound()} does not bring the outputs closer"
         return (f"no layer was promoted: {reason}.", *self._missed(drop))
+
+    def too_few(self) -> tuple[str, ...]:
+        """That labels are too few to tell accuracies so close apart."""
+        wanted, count = self.recipe.max_drop, 0 if self.labelled is None else len(self.labelled[1])
+        if not wanted or not count or wanted * count >= 100:
+            return ()
+        return (f"each of the {count} samples with labels is {100 / count:.2g} points: {wanted:g} takes more of them.",)
+
+    @property
+    def _kind(self) -> str:
+        return "drop" if self.labelled is None else "accuracy lost"
 
     def _missed(self, drop: float) -> tuple[str, ...]:
         """That the drop asked for is not reached, where it is not."""
         wanted = self.recipe.max_drop
         if wanted is None or drop <= wanted:
             return ()
-        return (f"a drop of {wanted:g} points is not reached{self._bound()}: {drop:.2f} are left.",)
+        return (f"a drop of {wanted:g} points is not reached{self._bound()}: {drop:.3g} are left.",)
 
     def _bound(self) -> str:
         budget = self.recipe.int16_budget
