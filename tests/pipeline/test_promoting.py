@@ -164,7 +164,7 @@ def test_a_drop_is_met(target: str, wanted: float) -> None:
     assert drop(found) <= wanted
     assert bool(promoted(found)) == (drop(default) > wanted)
     if not promoted(found):
-        assert told(found) == [f"no layer had to go to int16: drop {drop(default):.2f} points."]
+        assert told(found) == [f"no layer had to go to int16: the drop is {drop(default):.2f} points."]
         assert found.program.constants == default.program.constants
     assert not any("not reached" in note for note in found.notes)
 
@@ -216,7 +216,9 @@ def test_labels_of_more_samples_than_are_tuned_with() -> None:
     assert mistakes[:64].any()
     assert mistakes[64:].any()
     found = tinsmith.quantize(NET, data, "esp32s3", effort="fast", labels=wanted, max_drop=100.0)
-    assert told(found) == [f"no layer had to go to int16: accuracy lost {np.count_nonzero(mistakes):.2f} points."]
+    assert told(found) == [
+        f"no layer had to go to int16: the accuracy lost is {np.count_nonzero(mistakes):.2f} points."
+    ]
 
 
 def test_labels_too_few_to_tell() -> None:
@@ -256,7 +258,7 @@ def test_layers_in_int16_by_name_are_no_promotion() -> None:
     assert promoted(found) == {"second", "act2", "flat"}
     assert "3 layers in int16 (47.4% of" in told(found)[0]
     every = fast(int16=["."], max_drop=50.0, int16_budget=0.5)
-    assert told(every) == ["no layer had to go to int16: drop 0.00 points."]
+    assert told(every) == ["no layer had to go to int16: the drop is 0.00 points."]
     assert told(fast(int16=["."], int16_budget=0.5))[0].startswith("no layer was promoted: there is none left")
 
 

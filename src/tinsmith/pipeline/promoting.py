@@ -36,7 +36,7 @@ def promote(
 
     The budget bounds what may be promoted. Where a drop is given as well, no more is than it takes; else all that gains
     anything. Noise is measured on samples the weights were not fitted to; drops, too, but with labels on all samples.
-    Nothing is promoted that leaves more noise than before, or that the chip would refuse.
+    Nothing is promoted that the chip would refuse; nor, unless a drop is met, what leaves more noise than before.
     """
     if recipe.max_drop is None and recipe.int16_budget is None:
         return state, ()
@@ -211,7 +211,7 @@ class _Promoting:
         """Why nothing is promoted."""
         drop = self.drop(frozenset())
         if self.recipe.max_drop is not None and drop <= self.recipe.max_drop:
-            return (f"no layer had to go to int16: {self._kind} {drop:.2f} points.",)
+            return (f"no layer had to go to int16: the {self._kind} is {drop:.2f} points.",)
         reason = f"there is none left that gains anything{self._bound()}"
         if self.order:
             reason = f"int16{self._bound()} does not bring the outputs closer"
