@@ -256,7 +256,6 @@ MORE_WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a negative drop": ({"max_drop": -1.0}, "max_drop: input should be greater than or equal to 0"),
     "unknown effort": ({"effort": "much"}, "effort: input should be 'fast', 'default' or 'best'"),
     "unknown algorithm": ({"algorithms": ["magic"]}, "algorithms.0: input should be 'equalize', 'classic_equalize'"),
-    "an algorithm twice": ({"algorithms": ["round", "round"]}, "algorithms: one is named twice"),
     "algorithms without effort": ({"algorithms": ["round"], "effort": "fast"}, "algorithms are named, and effort"),
     "options of nothing": ({"equalization": {}}, "equalization is of the algorithm 'classic_equalize': name it"),
     "a level of halves": (

@@ -64,7 +64,7 @@ class Equalization(Strict):
 
     Attributes:
         iterations: How often all pairs of layers are gone through.
-        value_threshold: Channels whose weights, on either side, are all smaller are left alone.
+        value_threshold: Channels whose two ranges, of the weights before and behind, add up to less are left alone.
         opt_level: 1: through Relu and its like only; 2: through Add and Sub as well.
         including_bias: Whether biases count as a channel's range.
         bias_multiplier: With what weight.

@@ -75,8 +75,6 @@ class Recipe(Strict):
     def _of_algorithms(self) -> list[str]:
         named = self.algorithms or ()
         found = []
-        if len(set(named)) < len(named):
-            found.append("algorithms: one is named twice")
         if named and self.effort == "fast":
             found.append("algorithms are named, and effort = 'fast' runs none: leave out one of the two")
         if self.equalization is not None and "classic_equalize" not in named:
