@@ -76,6 +76,26 @@ def test_no_error_no_disagreement(rng: np.random.Generator) -> None:
     assert disagreement(scores, scores) == 0.0
 
 
+def test_few_samples_tell_how_often_another_class_wins(rng: np.random.Generator) -> None:
+    """Errors of 16 samples and distances of 64, of 20,000: each time nearly what counting on all gives."""
+    scores = rng.standard_normal((20_000, 10))
+    chip = scores + 0.05 * rng.standard_normal(scores.shape)
+    counted = 100 * np.mean(chip.argmax(1) != scores.argmax(1))
+    subsets = [rng.permutation(len(scores))[:64] for _ in range(16)]
+    smooth = [disagreement(chip[some[:16]], scores[some[:16]], scores[some]) for some in subsets]
+    rough = [disagreement(chip[some[:16]], scores[some[:16]]) for some in subsets]
+    assert np.mean(smooth) == pytest.approx(counted, rel=0.15)
+    assert np.std(smooth) < 0.3 * counted
+    assert np.std(rough) > 2 * np.std(smooth)
+    assert disagreement(scores[:16], scores[:16], scores[:64]) == 0.0
+
+
+def test_a_single_known_class(rng: np.random.Generator) -> None:
+    """Samples in which all classes are level have no distance to spread."""
+    scores = np.zeros((4, 5))
+    assert disagreement(scores + rng.standard_normal(scores.shape), scores, scores) == 0.0
+
+
 @given(st.integers(0, 2**32 - 1), st.floats(0.05, 2.0), st.floats(1.2, 4.0))
 def test_larger_errors_cost_more(seed: int, deviation: float, factor: float) -> None:
     rng = np.random.default_rng(seed)

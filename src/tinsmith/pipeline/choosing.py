@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 CHECKED_SAMPLES = 4
 """Calibration samples on which accumulators that saturate are watched."""
-LABELLED_SAMPLES = 1000
-"""Samples with labels on which accuracy is measured, at most."""
-LABELLED_BYTES = 400_000_000
+LABELLED_SAMPLES, UNLABELLED_SAMPLES = 1000, 256
+"""Samples that tell what is lost of the outputs, at most."""
+MEASURED_BYTES = 400_000_000
 """Of all these samples."""
 
 
@@ -74,7 +74,7 @@ def calibrate(
     if recipe.max_drop is not None or recipe.int16_budget is not None:
         more, wider = promote.values_to_observe(opened.network, opened.widths)
         values, bits = list(dict.fromkeys((*values, *more))), sorted({*bits, *wider})
-    kept = max(CHECKED_SAMPLES, MOST_OBSERVED, 0 if labels is None else _labelled_samples(opened.network))
+    kept = max(CHECKED_SAMPLES, MOST_OBSERVED, _measured(opened.network, recipe, labelled=labels is not None))
     wanted = Wanted(values, bits, target.rounding, histograms or _histograms(recipe), kept)
     if data is not None:
         return on_data(opened.model, wanted, data, recipe, lambda done, total: tell("calibrate", done, total), labels)
@@ -86,10 +86,13 @@ def calibrate(
     )
 
 
-def _labelled_samples(network: Network) -> int:
-    """How many samples are kept where their classes are known."""
+def _measured(network: Network, recipe: Recipe, *, labelled: bool) -> int:
+    """How many samples it takes to measure a drop, where one is asked for."""
+    if recipe.max_drop is None:
+        return 0
+    most = LABELLED_SAMPLES if labelled else UNLABELLED_SAMPLES
     size = sum(int(np.prod(operand.shape)) * operand.dtype.itemsize for operand in network.inputs)
-    return min(LABELLED_SAMPLES, LABELLED_BYTES // max(size, 1))
+    return min(most, MEASURED_BYTES // max(size, 1))
 
 
 def _histograms(recipe: Recipe) -> bool:

@@ -35,7 +35,8 @@ def promote(
     """The state with layers in int16 as the recipe's budget and drop say, and what that gained and costs.
 
     The budget bounds what may be promoted. Where a drop is given as well, no more is than it takes; else all that gains
-    anything. Noise is measured on samples the weights were not fitted to; drops, too, but with labels on all samples.
+    anything. Noise, and drops without labels, are measured on samples the weights were not fitted to, drops with labels
+    on all.
     Nothing is promoted that the chip would refuse; nor, unless a drop is met, what leaves more noise than before.
     """
     if recipe.max_drop is None and recipe.int16_budget is None:
@@ -74,7 +75,8 @@ class _Promoting:
     judge: Judge
     noise: LayerNoise
     order: Steps
-    labelled: tuple[Judge, Labels] | None
+    whole: Judge
+    labels: Labels | None
     known: dict[frozenset[str], _Trial | None] = field(default_factory=dict)
 
     @classmethod
@@ -102,9 +104,8 @@ class _Promoting:
         kept = {name for name, decision in state.placement.items() if decision.chosen}
         budget = 1.0 if recipe.int16_budget is None else recipe.int16_budget
         order = promotions(state.draft.network, noise, kept, budget)
-        labelled = None if seen.labels is None else (Judge(opened.network, target, seen.samples), seen.labels)
-        judge = Judge(opened.network, target, unseen)
-        return cls(state, recipe, target, shop, judge, noise, order, labelled)
+        judge, whole = (Judge(opened.network, target, some) for some in (unseen, seen.samples))
+        return cls(state, recipe, target, shop, judge, noise, order, whole, seen.labels)
 
     @property
     def start(self) -> _Trial | None:
@@ -145,6 +146,8 @@ class _Promoting:
         return self.known[nodes]
 
     def _trial(self, nodes: frozenset[str]) -> _Trial | None:
+        from tinsmith.algorithms.drop import drop
+
         try:
             draft, widths = self._draft(nodes)
         except QuantizationError:
@@ -153,11 +156,18 @@ class _Promoting:
         if answers is None:
             return None
         noise = self.judge.noise_of(answers)
-        if self.labelled is None:
-            return _Trial(draft, widths, noise, _drop(self.judge, answers, None))
-        judge, labels = self.labelled
-        answers = judge.answers(draft.network, draft.formats, widths)
-        return None if answers is None else _Trial(draft, widths, noise, _drop(judge, answers, labels))
+        known = self._table(self.whole.wanted)
+        if self.labels is None:
+            return _Trial(draft, widths, noise, drop(self._table(answers), self._table(self.judge.wanted), known=known))
+        answers = self.whole.answers(draft.network, draft.formats, widths)
+        if answers is None:
+            return None
+        return _Trial(draft, widths, noise, drop(self._table(answers), known, self.labels))
+
+    def _table(self, outputs: Outputs) -> dict[str, np.ndarray]:
+        """All samples along axis 0, without a batch axis of one behind it."""
+        found = {operand.name: np.stack([one[operand.name] for one in outputs]) for operand in self.judge.outputs}
+        return {name: array[:, 0] if array.ndim > 2 and array.shape[1] == 1 else array for name, array in found.items()}
 
     def _draft(self, nodes: frozenset[str]) -> tuple[Draft, Mapping[str, int]]:
         """Formats, and weights fitted to them as they were before."""
@@ -219,14 +229,14 @@ class _Promoting:
 
     def too_few(self) -> tuple[str, ...]:
         """That labels are too few to tell accuracies so close apart."""
-        wanted, count = self.recipe.max_drop, 0 if self.labelled is None else len(self.labelled[1])
+        wanted, count = self.recipe.max_drop, 0 if self.labels is None else len(self.labels)
         if not wanted or not count or wanted * count >= 100:
             return ()
         return (f"each of the {count} samples with labels is {100 / count:.2g} points: {wanted:g} takes more of them.",)
 
     @property
     def _kind(self) -> str:
-        return "drop" if self.labelled is None else "accuracy lost"
+        return "drop" if self.labels is None else "accuracy lost"
 
     def _missed(self, drop: float) -> tuple[str, ...]:
         """That the drop asked for is not reached, where it is not."""
@@ -250,16 +260,3 @@ def _nodes(steps: Steps) -> frozenset[str]:
 
 def _reason(share: float) -> str:
     return f"promoted for {f'{share:.1%}' if share >= _SMALLEST_SHARE else 'less than 0.1%'} of the output noise"
-
-
-def _drop(judge: Judge, answers: Outputs, labels: Labels | None) -> float:
-    from tinsmith.algorithms.drop import drop
-
-    names = [operand.name for operand in judge.outputs]
-    chip, wanted = ({name: np.stack([one[name] for one in some]) for name in names} for some in (answers, judge.wanted))
-    return drop(_rows(chip), _rows(wanted), labels)
-
-
-def _rows(outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Samples along axis 0, without a batch axis of one behind it."""
-    return {name: array[:, 0] if array.ndim > 2 and array.shape[1] == 1 else array for name, array in outputs.items()}
