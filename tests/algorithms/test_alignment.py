@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tinsmith.algorithms.alignment import aligned
+from tinsmith.algorithms.alignment import RIDGE, aligned, ridge_of
 
 
 def moments(chips: np.ndarray, reals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -24,7 +24,7 @@ def test_without_penalty_it_is_least_squares() -> None:
 def test_the_same_inputs_leave_weights_alone() -> None:
     rng = np.random.default_rng(1)
     reals, weights = rng.standard_normal((4, 50)), rng.standard_normal((2, 4))
-    assert np.array_equal(aligned(weights, *moments(reals, reals)), weights)
+    assert np.array_equal(aligned(weights, *moments(reals, reals), ridge=4.0), weights)
 
 
 def test_a_high_penalty_leaves_weights_alone() -> None:
@@ -46,4 +46,10 @@ def test_channels_with_moments_of_their_own_are_aligned_one_by_one(ridge: float)
 
 def test_dead_inputs_are_no_trouble() -> None:
     zeros = np.zeros((1, 3, 3))
-    assert np.array_equal(aligned(np.ones((2, 3)), zeros, zeros), np.ones((2, 3)))
+    assert np.array_equal(aligned(np.ones((2, 3)), zeros, zeros, 4.0), np.ones((2, 3)))
+
+
+def test_scarce_positions_raise_the_penalty() -> None:
+    assert ridge_of(10, 10**9) == pytest.approx(RIDGE)
+    assert ridge_of(64, 48) > 10 * RIDGE
+    assert ridge_of(5, 0) > ridge_of(5, 1) - 1e-9

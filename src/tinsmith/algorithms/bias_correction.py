@@ -1,7 +1,9 @@
 """Bias correction: every channel's mean becomes what it is in the float network.
 
 Rounded weights, and the errors of the layers before, shift the mean of each output channel. The shift is measured on
-calibration data, with the inputs the chip has at that place, and taken out of the bias.
+calibration data, with the inputs the chip has at that place, and taken out of the bias: as much of it as is no chance
+of the samples, by the rule of James and Stein (W. James, C. Stein, "Estimation with Quadratic Loss", 1961, positive
+part).
 """
 
 from __future__ import annotations
@@ -42,10 +44,27 @@ def with_corrected_bias(visit: Visit, given: Adjusted) -> Adjusted:
     def means(index: int) -> Array:
         return channel_means(rounded({name: visit.chip(index)})[output.name], visit.weighted.channels)
 
-    shifts = visit.wanted - np.mean(visit.run_all(means), axis=0)
+    shifts = certain(visit.wanted - np.stack(visit.run_all(means)))
     old = node.const(bias) if node.has(bias) else None
     values = shifts if old is None else np.broadcast_to(old, _channels_last(old, len(shifts))) + shifts
     return Adjusted(_with_bias(node, bias, values.astype(np.float32)), given.format)
+
+
+def certain(shifts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean of each channel's shifts, smaller the more samples disagree about it.
+
+    Args:
+        shifts: (samples, channels).
+
+    Returns:
+        (channels,): the mean times ``1 - (variance of the mean) / mean²``, 0 at least; the mean itself of one sample.
+    """
+    mean: NDArray[np.float64] = shifts.mean(axis=0)
+    if len(shifts) == 1:
+        return mean
+    doubt = shifts.var(axis=0, ddof=1) / len(shifts)
+    kept: NDArray[np.float64] = mean * np.maximum(0.0, 1 - doubt / np.maximum(np.square(mean), 1e-300))
+    return kept
 
 
 def takes_bias(node: FloatNode, weighted: Weighted, target: Target) -> bool:

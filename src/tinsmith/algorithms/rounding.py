@@ -11,12 +11,12 @@ weights that are rounded those that expect them (`tinsmith.algorithms.alignment`
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tinsmith.algorithms.alignment import aligned
+from tinsmith.algorithms.alignment import aligned, ridge_of
 from tinsmith.algorithms.bias_correction import with_corrected_bias
 from tinsmith.algorithms.float_nodes import FloatNodes
 from tinsmith.algorithms.sensitivity import window
@@ -26,7 +26,8 @@ from tinsmith.ops.passage import Weighted
 from tinsmith.quant.rounding import qrange
 
 DAMPING = 0.01
-"""Added to the diagonal of the moments, relative to its mean: data not seen differ a little."""
+"""Added to the diagonal of the moments, relative to its mean: data not seen differ a little. The number of weights over
+that of positions is added to it."""
 LARGEST = 1536
 """Weights per output channel beyond which the moments would cost more than they bring."""
 ROWS = 4096
@@ -45,10 +46,11 @@ def round_weights(visit: Visit) -> Adjusted:
     matrix = _matrix(visit)
     if matrix is None or visit.format.bits != 8:
         return with_corrected_bias(visit, Adjusted(visit.node, visit.format))
-    moments, cross = _moments(visit, matrix.shape)
-    matrix = aligned(matrix, moments, cross)
+    met = _moments(visit, matrix.shape)
+    moments, scarcity = met.own, matrix.shape[1] / max(met.positions, 1)
+    matrix = aligned(matrix, moments, met.cross, ridge_of(matrix.shape[1], met.positions))
     exponents = np.broadcast_to(np.asarray(visit.format.exponents), (len(matrix),))
-    tried = _on_grids(matrix, moments, np.stack([exponents, exponents - 1]))
+    tried = _on_grids(matrix, moments, np.stack([exponents, exponents - 1]), DAMPING + scarcity)
     errors = np.stack([_errors(matrix - weights, moments) for weights in tried])
     finer = _finer(errors, per_channel=visit.format.axis is not None)
     made = _made(visit, np.where(finer[:, None], tried[1], tried[0]), exponents - finer)
@@ -75,10 +77,10 @@ def _made(visit: Visit, matrix: Reals, exponents: NDArray[np.int64]) -> Adjusted
     return with_corrected_bias(visit, given)
 
 
-def _on_grids(matrix: Reals, moments: Reals, exponents: NDArray[np.int64]) -> Reals:
+def _on_grids(matrix: Reals, moments: Reals, exponents: NDArray[np.int64], damping: float = DAMPING) -> Reals:
     """The weights on the grids of some rows' exponents, (…, channels) → (…, channels, K)."""
     steps = np.ldexp(1.0, exponents)[..., None]
-    return rounded(matrix, moments, steps) * steps
+    return rounded(matrix, moments, steps, damping) * steps
 
 
 def _errors(errors: Reals, moments: Reals) -> Reals:
@@ -89,13 +91,14 @@ def _errors(errors: Reals, moments: Reals) -> Reals:
     return np.asarray(np.einsum("ci,cij,cj->c", errors, moments, errors))
 
 
-def rounded(weights: Reals, moments: Reals, steps: Reals, bits: int = 8) -> Reals:
+def rounded(weights: Reals, moments: Reals, steps: Reals, damping: float = DAMPING, bits: int = 8) -> Reals:
     """Integers such that ``Σ (w - q·step)·moments·(w - q·step)`` is small.
 
     Args:
         weights: (channels, K).
         moments: (1, K, K) for all channels, or (channels, K, K), one for each; symmetric, positive semidefinite.
         steps: (…, channels, 1).
+        damping: Added to the moments' diagonals, relative to their mean.
         bits: Width of the integers.
 
     Returns:
@@ -104,7 +107,7 @@ def rounded(weights: Reals, moments: Reals, steps: Reals, bits: int = 8) -> Real
     low, high = qrange(bits)
     diagonals = np.diagonal(moments, axis1=1, axis2=2)
     order = np.argsort(-diagonals, axis=1, kind="stable")
-    upper = _factors(moments, order, DAMPING * diagonals.mean(axis=1) + 1e-30)
+    upper = _factors(moments, order, damping * diagonals.mean(axis=1) + 1e-30)
     left = np.take_along_axis(weights, order, axis=1) * np.ones_like(steps)
     found = np.empty_like(left)
     count = weights.shape[1]
@@ -161,18 +164,30 @@ def _unfolded(matrix: Reals, weighted: Weighted, shape: tuple[int, ...]) -> NDAr
     return np.ascontiguousarray(turned.transpose(np.argsort(rows_first)), dtype=np.float32)
 
 
-def _moments(visit: Visit, shape: tuple[int, int]) -> tuple[Reals, Reals]:
-    """Second moments, about the mean, of what meets one output channel's weights on the chip: (1 or channels, K, K).
+@dataclass(frozen=True, slots=True, eq=False)
+class _Met:
+    """What meets one output channel's weights.
 
-    And those of what meets them in the float network with it.
+    Attributes:
+        own: Second moments about the mean of what meets them on the chip, (1 or channels, K, K).
+        cross: Those of what meets them in the float network with it.
+        positions: How many positions were seen.
     """
+
+    own: Reals
+    cross: Reals
+    positions: int
+
+
+def _moments(visit: Visit, shape: tuple[int, int]) -> _Met:
     channels, count = shape
     run = _meeting(visit, count)
     chips, reals = (_positions(visit, run, array, count) for array in (visit.chip, visit.real))
     parts = (channels, count, -1) if visit.weighted.columns is None else (1, count, -1)
     met = chips.reshape(parts)
     turned = met.transpose(0, 2, 1) / np.float32(max(chips.shape[1], 1))
-    return (met @ turned).astype(np.float64), (reals.reshape(parts) @ turned).astype(np.float64)
+    own, cross = ((one @ turned).astype(np.float64) for one in (met, reals.reshape(parts)))
+    return _Met(own, cross, chips.shape[1])
 
 
 def _positions(

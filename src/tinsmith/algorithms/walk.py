@@ -42,7 +42,8 @@ class Visit:
         node: The node, with the weights of the float network.
         weighted: Where its weights and channels are.
         format: Format of the weights.
-        wanted: Mean of each channel of the node's output in the float network, before any activation; float64.
+        wanted: Mean of each channel of the node's output in the float network, before any activation, by sample;
+            float64, (samples, channels).
         count: How many samples there are.
         chip: Input 0 of a sample as the chip has it, as real numbers, ONNX order.
         real: The same in the float network.
@@ -188,7 +189,7 @@ class _Walk:
             return {name: array for name, array in found.items() if name in kept}, means
 
         results = self._all(one)
-        means: NDArray[np.float64] = np.mean([means for _, means in results], axis=0)
+        means: NDArray[np.float64] = np.stack([means for _, means in results])
         return [found for found, _ in results], means
 
     def _adjusted(self, step: Step, weighted: Weighted, means: NDArray[np.float64], adjust: Adjustment) -> FloatNode:
