@@ -108,7 +108,7 @@ def without_relu6(model: onnx.ModelProto) -> int:
         if node.op_type != "Clip":
             continue
         limits = [a.f for name in ("min", "max") for a in node.attribute if a.name == name]
-        limits = limits or [float(constants[name]) for name in node.input[1:] if name in constants]
+        limits = limits or [constants[name].item() for name in node.input[1:] if name in constants]
         if limits == [0.0, 6.0]:
             node.op_type = "Relu"
             del node.input[1:], node.attribute[:]
