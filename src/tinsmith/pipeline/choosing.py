@@ -28,7 +28,7 @@ CHECKED_SAMPLES = 4
 LABELLED_SAMPLES, UNLABELLED_SAMPLES = 1000, 256
 """Samples that tell what is lost of the outputs, at most."""
 MEASURED_BYTES = 400_000_000
-"""Of all these samples."""
+"""Of all these samples and of their outputs."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,7 +91,8 @@ def _measured(network: Network, recipe: Recipe, *, labelled: bool) -> int:
     if recipe.max_drop is None:
         return 0
     most = LABELLED_SAMPLES if labelled else UNLABELLED_SAMPLES
-    size = sum(int(np.prod(operand.shape)) * operand.dtype.itemsize for operand in network.inputs)
+    ends = (*network.inputs, *network.outputs)
+    size = sum(int(np.prod(operand.shape)) * operand.dtype.itemsize for operand in ends)
     return min(most, MEASURED_BYTES // max(size, 1))
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tinsmith.algorithms.layer_noise import LayerNoise
     from tinsmith.algorithms.promote import Promotion
     from tinsmith.calibrate.stage import Calibrated
+    from tinsmith.ops.floatnode import Operand
     from tinsmith.report.labels import Labels
 
 Outputs = Sequence[Mapping[str, np.ndarray]]
@@ -36,12 +37,13 @@ def promote(
 
     The budget bounds what may be promoted. Where a drop is given as well, no more is than it takes; else all that gains
     anything. Noise, and drops without labels, are measured on samples the weights were not fitted to, drops with labels
-    on all.
-    Nothing is promoted that the chip would refuse; nor, unless a drop is met, what leaves more noise than before.
+    on all. Nothing is promoted that the chip would refuse, nor, unless it meets a drop, what leaves more noise.
     """
     if recipe.max_drop is None and recipe.int16_budget is None:
         return state, ()
     work = _Promoting.begin(opened, state, seen, recipe, target, tell)
+    if recipe.max_drop is None or work.drop(frozenset()) > recipe.max_drop:
+        work = work.ranked(opened)
     steps = work.steps()
     done = work.trial(_nodes(steps))
     if not steps or done is None:
@@ -68,6 +70,21 @@ class _Trial:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Promoting:
+    """Tries what becomes of a state with layers in int16.
+
+    Attributes:
+        before: The state.
+        recipe: What is asked for.
+        target: The chip.
+        shop: What there is to make drafts with.
+        judge: Of samples that weights were not fitted to.
+        noise: Where the noise comes from; empty as long as nothing is ranked.
+        order: What is promoted first, likewise.
+        whole: Of all samples that are kept.
+        labels: Their classes.
+        known: What was tried, by nodes in int16.
+    """
+
     before: State
     recipe: Recipe
     target: Target
@@ -83,29 +100,37 @@ class _Promoting:
     def begin(
         cls, opened: Opened, state: State, seen: Calibrated, recipe: Recipe, target: Target, tell: Progress
     ) -> _Promoting:
-        """Rank the layers."""
+        """Nothing is ranked yet."""
         from tinsmith.algorithms.judge import Judge
-        from tinsmith.algorithms.layer_noise import layer_noise
-        from tinsmith.algorithms.promote import promotions
+        from tinsmith.algorithms.layer_noise import LayerNoise
+        from tinsmith.algorithms.units import units
 
         shop = workshop(opened, state, seen, recipe, target, tell)
         unseen = shop.judging or shop.samples
-        noise = layer_noise(
-            state.draft.unrounded,
-            state.draft.network,
-            state.draft.formats,
-            state.widths,
-            target,
-            unseen,
-            original=opened.network,
-            corrected=bool(state.draft.fitted),
-            progress=lambda done, total: tell("rank layers", done, total),
-        )
-        kept = {name for name, decision in state.placement.items() if decision.chosen}
-        budget = 1.0 if recipe.int16_budget is None else recipe.int16_budget
-        order = promotions(state.draft.network, noise, kept, budget)
         judge, whole = (Judge(opened.network, target, some) for some in (unseen, seen.samples))
-        return cls(state, recipe, target, shop, judge, noise, order, whole, seen.labels)
+        nothing = LayerNoise((), units(state.draft.network, state.widths, target))
+        return cls(state, recipe, target, shop, judge, nothing, (), whole, seen.labels)
+
+    def ranked(self, opened: Opened) -> _Promoting:
+        """With the layers in order."""
+        from tinsmith.algorithms.layer_noise import layer_noise
+        from tinsmith.algorithms.promote import promotions
+
+        draft = self.before.draft
+        noise = layer_noise(
+            draft.unrounded,
+            draft.network,
+            draft.formats,
+            self.before.widths,
+            self.target,
+            self.judge.samples,
+            original=opened.network,
+            corrected=bool(draft.fitted),
+            progress=lambda done, total: self.shop.progress("rank layers", done, total),
+        )
+        kept = {name for name, decision in self.before.placement.items() if decision.chosen}
+        budget = 1.0 if self.recipe.int16_budget is None else self.recipe.int16_budget
+        return replace(self, noise=noise, order=promotions(draft.network, noise, kept, budget))
 
     @property
     def start(self) -> _Trial | None:
@@ -146,7 +171,7 @@ class _Promoting:
         return self.known[nodes]
 
     def _trial(self, nodes: frozenset[str]) -> _Trial | None:
-        from tinsmith.algorithms.drop import drop
+        from tinsmith.algorithms.drop import drop, is_scores
 
         try:
             draft, widths = self._draft(nodes)
@@ -156,18 +181,16 @@ class _Promoting:
         if answers is None:
             return None
         noise = self.judge.noise_of(answers)
-        known = self._table(self.whole.wanted)
+        ends = self.judge.outputs
+        scores = [operand for operand in ends if is_scores((1, *operand.shape))]
+        known = _table(scores, self.whole.wanted)
         if self.labels is None:
-            return _Trial(draft, widths, noise, drop(self._table(answers), self._table(self.judge.wanted), known=known))
+            lost = drop(_table(ends, answers), _table(ends, self.judge.wanted), known=known)
+            return _Trial(draft, widths, noise, lost)
         answers = self.whole.answers(draft.network, draft.formats, widths)
         if answers is None:
             return None
-        return _Trial(draft, widths, noise, drop(self._table(answers), known, self.labels))
-
-    def _table(self, outputs: Outputs) -> dict[str, np.ndarray]:
-        """All samples along axis 0, without a batch axis of one behind it."""
-        found = {operand.name: np.stack([one[operand.name] for one in outputs]) for operand in self.judge.outputs}
-        return {name: array[:, 0] if array.ndim > 2 and array.shape[1] == 1 else array for name, array in found.items()}
+        return _Trial(draft, widths, noise, drop(_table(scores, answers), known, self.labels))
 
     def _draft(self, nodes: frozenset[str]) -> tuple[Draft, Mapping[str, int]]:
         """Formats, and weights fitted to them as they were before."""
@@ -260,3 +283,9 @@ def _nodes(steps: Steps) -> frozenset[str]:
 
 def _reason(share: float) -> str:
     return f"promoted for {f'{share:.1%}' if share >= _SMALLEST_SHARE else 'less than 0.1%'} of the output noise"
+
+
+def _table(operands: Sequence[Operand], outputs: Outputs) -> dict[str, np.ndarray]:
+    """All samples along axis 0, without a batch axis of one behind it."""
+    found = {operand.name: np.stack([one[operand.name] for one in outputs]) for operand in operands}
+    return {name: array[:, 0] if array.ndim > 2 and array.shape[1] == 1 else array for name, array in found.items()}
