@@ -30,6 +30,8 @@ CHOICES: dict[str, dict[str, Any]] = {
     "drop": {"max_drop": 2.0},
     "both": {"int16_budget": 0.1, "max_drop": 0.0},
     "fast": {"int16_budget": 0.6, "effort": "fast"},
+    "best": {"int16_budget": 0.1, "effort": "best"},
+    "no algorithms": {"int16_budget": 0.6, "algorithms": []},
     "named algorithms": {"max_drop": 1.0, "algorithms": ["classic_equalize", "correct_bias"]},
 }
 

@@ -137,6 +137,10 @@ class _Promoting:
         """What there is before anything is promoted."""
         return self.trial(frozenset())
 
+    @property
+    def _name(self) -> str:
+        return self.before.draft.name or "plain"
+
     def steps(self) -> Steps:
         """What is promoted."""
         from tinsmith.algorithms.promote import until
@@ -204,7 +208,7 @@ class _Promoting:
         draft = replace(before, network=before.unrounded, formats=formats, fitted="")
         if before.fitted:
             draft = apply(draft, replace(self.shop, bits=widths), (before.fitted,))
-        return replace(draft, name=f"{before.name}, layers promoted"), widths
+        return replace(draft, name=f"{self._name}, layers promoted"), widths
 
     def state(self, steps: Steps, done: _Trial) -> State:
         """The state with steps taken."""
@@ -217,7 +221,7 @@ class _Promoting:
         }
         noise = dict(self.before.noise)
         if self.start is not None:
-            noise.setdefault(self.before.draft.name, self.start.noise)
+            noise.setdefault(self._name, self.start.noise)
         noise[done.draft.name] = done.noise
         return replace(self.before, placement=placement, draft=done.draft, won=done.draft.name, noise=noise)
 
