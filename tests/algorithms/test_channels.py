@@ -13,7 +13,7 @@ from tests.algorithms.scalable import canonical, chain, model, run, samples
 from tests.e2e.random_models import models
 from tinsmith.algorithms.channels import classes
 from tinsmith.algorithms.equalize import scaled
-from tinsmith.algorithms.tune import separated
+from tinsmith.algorithms.draft import separated
 
 RNG = np.random.default_rng(0)
 

@@ -113,11 +113,10 @@ def tunable(shop: Workshop) -> bool:
     return len(shop.samples) >= LEAST_SAMPLES and any(o.dtype.kind == "f" for o in shop.network.outputs)
 
 
-def sample_count(network: Network, effort: str = "default") -> int:
-    """How many samples the walk can keep in memory, at most `MOST_SAMPLES`; a quarter more for `best`."""
+def sample_count(network: Network) -> int:
+    """How many samples the walk can keep in memory, at most `MOST_SAMPLES`."""
     sizes = [int(np.prod(output.shape)) for node in network.nodes for output in node.outputs]
-    times = 1.25 if effort == "best" else 1.0
-    return int(np.clip(times * _MEMORY // (6 * 4 * max([*sizes, 1])), 2, times * MOST_SAMPLES))
+    return int(np.clip(_MEMORY // (6 * 4 * max([*sizes, 1])), 2, MOST_SAMPLES))
 
 
 def _least(drafts: Sequence[Draft], noise: Mapping[str, float]) -> Draft:

@@ -152,7 +152,7 @@ def workshop(
         lambda network, bits, stats, steps: choose_formats(network, bits, stats, target, *method, steps=steps),
         _histograms(recipe),
         left_alone(opened.network, recipe.scopes),
-        sample_count(opened.network, recipe.effort),
+        sample_count(opened.network),
         recipe.max_drop is not None or recipe.int16_budget is not None,
         tell,
     )
