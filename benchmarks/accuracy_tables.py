@@ -13,6 +13,10 @@ Places = Mapping[tuple[str, str], Sequence[Outcome]]
 """Outcomes by network and chip, in the order of the plan."""
 
 
+SHOWN = 8
+"""Layers named before they are only counted."""
+
+
 @dataclass(frozen=True)
 class Table:
     """Cells of text.
@@ -179,7 +183,7 @@ def _notes(shown: Sequence[Outcome]) -> list[str]:
     for one in shown:
         name = f"{one.run.tool} {one.run.row}"
         if one.notes.get("int16"):
-            notes.append(f"{name}: in int16 {', '.join(f'`{layer}`' for layer in one.notes['int16'])}.")
+            notes.append(f"{name}: in int16 {_layers(one.notes['int16'])}.")
         alike = one.notes.get("snr_to_own_executor_db", inf)
         if alike < inf:
             notes.append(f"{name}: its own executor computes something else; signal to difference {alike:.0f} dB.")
@@ -233,3 +237,9 @@ def _with_snr(one: Outcome) -> str:
 
 def _seconds(one: Outcome) -> str:
     return "" if isnan(one.seconds) else f"{one.seconds:.1f}" + "*" * one.starved
+
+
+def _layers(names: Sequence[str]) -> str:
+    """The first few, and how many there are in all."""
+    shown = ", ".join(f"`{name}`" for name in names[:SHOWN])
+    return shown if len(names) <= SHOWN else f"{shown} and {len(names) - SHOWN} more"

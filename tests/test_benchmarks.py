@@ -160,6 +160,12 @@ def test_the_summary_compares_with_the_best_recipe() -> None:
     assert row[9:] == ("≥ 72 %: kept", "float − 1: 2.00 below")
 
 
+def test_many_layers_in_int16_are_counted() -> None:
+    few, many = ([f"/f/{index}" for index in range(count)] for count in (tables.SHOWN, tables.SHOWN + 3))
+    assert tables._layers(few) == ", ".join(f"`{name}`" for name in few)
+    assert tables._layers(many) == f"{tables._layers(few)} and 3 more"
+
+
 def test_the_page_shows_everything_that_is_kept() -> None:
     mixed = replace(
         outcome("mixed", 1, tool=PEER), seconds=50.0, notes={"int16": ["/f/Conv"], "snr_to_own_executor_db": 40.0}
