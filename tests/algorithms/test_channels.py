@@ -12,8 +12,8 @@ from onnx import helper
 from tests.algorithms.scalable import canonical, chain, model, run, samples
 from tests.e2e.random_models import models
 from tinsmith.algorithms.channels import classes
-from tinsmith.algorithms.equalize import scaled
 from tinsmith.algorithms.draft import separated
+from tinsmith.algorithms.equalize import scaled
 
 RNG = np.random.default_rng(0)
 
