@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -104,10 +104,3 @@ def _peaks(array: Array) -> Array:
         return np.asarray([array.max(initial=-np.inf)])
     found: Array = array.max(axis=tuple(axis for axis in range(array.ndim) if axis != 1))
     return found
-
-
-def float_values(network_values: Mapping[str, object], model: ir.Model) -> list[str]:
-    """Those of the names that the model computes or takes."""
-    known = {value.name for value in model.graph.inputs}
-    known |= {output.name for node in model.graph for output in node.outputs}
-    return [name for name in network_values if name in known]
