@@ -24,7 +24,7 @@ from tinsmith.algorithms.float_nodes import FloatNodes
 from tinsmith.algorithms.units import Units, units
 from tinsmith.algorithms.walk import Exact, Samples
 from tinsmith.ops import operators
-from tinsmith.ops.floatnode import Array, FloatNode, Network, Operand
+from tinsmith.ops.floatnode import Array, FloatNode, Network, Operand, readers
 from tinsmith.ops.passage import Weighted
 from tinsmith.ops.ports import Kind
 from tinsmith.quant.format import Formats
@@ -150,10 +150,7 @@ class _Reads:
         self.nodes = {node.name: node for node in network.nodes}
         self.index = {node.name: index for index, node in enumerate(network.nodes)}
         self.outputs = {operand.name for operand in network.outputs}
-        self.readers: dict[str, list[FloatNode]] = {}
-        for node in network.nodes:
-            for name in dict.fromkeys(i.name for i in node.inputs if i is not None and i.const is None):
-                self.readers.setdefault(name, []).append(node)
+        self.readers = {name: tuple(dict.fromkeys(found)) for name, found in readers(network).items()}
 
     def places(self) -> Iterator[Place]:
         for operand in self.network.inputs:
