@@ -1,74 +1,78 @@
 """From a file, or a model in memory, to a float `ir.Model`: one file per source format.
 
-An importer is a module with ``load(source) -> ir.Model``; `load` here decides which of them reads a source.
+An importer is a module with ``load(source, hints) -> ir.Model``; `load` here decides which of them reads a source.
 """
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinsmith.errors import ModelError
-from tinsmith.importers.recognize import SUFFIXES
+from tinsmith.importers.hints import Hints
 
 if TYPE_CHECKING:
-    import onnx
     import onnx_ir as ir
 
-_FRAMEWORKS = {
-    "torch": "torch.onnx.export(model, inputs, 'model.onnx', dynamo=True)",
-    "keras": "model.export('model.onnx', format='onnx')",
-    "tensorflow": "python -m tf2onnx.convert",
+_ACCEPTED = (
+    "Accepted: the path of an .onnx, .pt2, .keras, .h5 or .tflite file or of a TensorFlow SavedModel; the bytes of an "
+    "ONNX or TFLite file; a PyTorch, Keras, ONNX or onnx_ir model in memory."
+)
+_SUFFIXES = {
+    ".pt2": "torch",
+    ".pt": "torch",
+    ".pth": "torch",
+    ".torchscript": "torch",
+    ".keras": "keras",
+    ".h5": "keras",
+    ".hdf5": "keras",
+    ".tflite": "tflite",
+    ".lite": "tflite",
 }
-_ACCEPTED = "Accepted: the path of an .onnx file, its bytes, an onnx.ModelProto, or an onnx_ir.Model."
+_PACKAGES = {
+    "onnx": "onnx",
+    "onnx_ir": "onnx",
+    "torch": "torch",
+    "keras": "keras",
+    "tf_keras": "tensorflow",
+    "tensorflow": "tensorflow",
+}
 
 
-def load(source: str | Path | bytes | onnx.ModelProto | ir.Model) -> ir.Model:
+def load(source: Any, hints: Hints | None = None) -> ir.Model:
     """Loads a float model from whatever it comes in.
 
     Args:
-        source: The path of a file, the bytes of an ONNX file, or a model in memory. Never modified.
+        source: The path of a file or folder, the bytes of an ONNX or TFLite file, or a model in memory: of ONNX,
+            onnx_ir, PyTorch, Keras or TensorFlow. Never modified.
+        hints: What the source does not say by itself.
 
     Returns:
         The model as it is in the source: any opset, any shapes. `tinsmith.graph.canonicalize` is next.
 
     Raises:
         ModelError: The source cannot be read, is invalid, or is of a kind that is not supported.
+        MissingExtraError: The framework is needed, and not installed.
     """
+    name = _importer(source)
+    if name is None:
+        raise ModelError(f"a {type(source).__name__} is not a model.", hint=_ACCEPTED)
+    model: ir.Model = importlib.import_module(f"tinsmith.importers.{name}").load(source, hints or Hints())
+    return model
+
+
+def _importer(source: Any) -> str | None:
+    """The module that reads a source; None where none does."""
     if isinstance(source, (str, Path)):
-        _refuse_path(Path(source))
-    elif not isinstance(source, (bytes, bytearray, memoryview)) and not _is_onnx(source):
-        raise _refusal(source)
-    from tinsmith.importers import onnx
-
-    return onnx.load(source)
-
-
-def _refuse_path(path: Path) -> None:
-    """Raises for files of other formats."""
-    suffix = path.suffix.lower()
-    found = SUFFIXES.get(suffix)
-    if found is not None:
-        raise ModelError(f"{found.kind} is not supported yet.", subject=str(path), hint=found.way_out)
-    if path.is_dir() and (path / "saved_model.pb").exists():
-        raise ModelError(
-            "a TensorFlow saved model is not supported yet.",
-            subject=str(path),
-            hint=f"Export it to ONNX: python -m tf2onnx.convert --saved-model {path} --output model.onnx.",
-        )
+        return _of_path(Path(source))
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return "tflite" if bytes(source[4:8]) == b"TFL3" else "onnx"
+    packages = (base.__module__.partition(".")[0] for base in type(source).__mro__)
+    return next((_PACKAGES[package] for package in packages if package in _PACKAGES), None)
 
 
-def _is_onnx(source: object) -> bool:
-    return any(base.__module__.partition(".")[0] in ("onnx", "onnx_ir") for base in type(source).__mro__)
-
-
-def _refusal(source: Any) -> ModelError:
-    for base in type(source).__mro__:
-        framework = base.__module__.partition(".")[0]
-        if framework in _FRAMEWORKS:
-            return ModelError(
-                f"{framework} models are not supported yet.",
-                subject=type(source).__name__,
-                hint=f"Export it to ONNX: {_FRAMEWORKS[framework]}.",
-            )
-    return ModelError(f"a {type(source).__name__} is not a model.", hint=_ACCEPTED)
+def _of_path(path: Path) -> str:
+    if path.is_dir():
+        return "tensorflow" if (path / "saved_model.pb").exists() else "onnx"
+    return _SUFFIXES.get(path.suffix.lower(), "onnx")

@@ -17,6 +17,7 @@ import onnx_ir.passes.common as common
 
 from tinsmith.errors import ModelError
 from tinsmith.graph.quiet import captured
+from tinsmith.importers.hints import Hints
 from tinsmith.importers.recognize import recognize
 
 _SMALL = 1 << 16
@@ -24,11 +25,12 @@ _TEXTS = (".onnxtxt", ".onnxtext", ".textproto", ".pbtxt", ".prototxt", ".txtpb"
 _REEXPORT = "Export it again, and see what `onnx.checker.check_model` says about it."
 
 
-def load(source: str | Path | bytes | onnx.ModelProto | ir.Model) -> ir.Model:
+def load(source: str | Path | bytes | onnx.ModelProto | ir.Model, hints: Hints | None = None) -> ir.Model:
     """Loads and checks an ONNX model.
 
     Args:
         source: The path of a file, its bytes, or a model in memory; not modified.
+        hints: Not needed: `tinsmith.graph.canonicalize` takes the shapes of inputs.
 
     Returns:
         The model. A model in memory shares its weights; an `ir.Model` is returned as it is.

@@ -20,24 +20,9 @@ class Kind:
     way_out: str
 
 
-_TORCH = "Export it to ONNX: torch.onnx.export(model, inputs, 'model.onnx', dynamo=True)."
-_KERAS = "Export it to ONNX: model.export('model.onnx', format='onnx')."
-_TFLITE = "Export it to ONNX: python -m tf2onnx.convert --tflite model.tflite --output model.onnx."
-
-SUFFIXES: Mapping[str, Kind] = MappingProxyType(
-    {
-        ".pt2": Kind(
-            "a PyTorch exported program",
-            "Export it to ONNX: torch.onnx.export(program, f='model.onnx', dynamo=True).",
-        ),
-        ".pt": Kind("a PyTorch file", _TORCH),
-        ".pth": Kind("a PyTorch file", _TORCH),
-        ".keras": Kind("a Keras model", _KERAS),
-        ".h5": Kind("a Keras model", _KERAS),
-        ".tflite": Kind("a TensorFlow Lite model", _TFLITE),
-    }
-)
-"""Formats people come with, by the end of the name."""
+_TORCH = "Give it a name that ends in .pt2 (torch.export.save) or .pt (TorchScript)."
+_KERAS = "Give it a name that ends in .keras, or in .h5 for HDF5."
+_TFLITE = "Give it a name that ends in .tflite."
 
 _UNPACK = "Unpack it and give the model in it."
 _STARTS: Mapping[bytes, Kind] = MappingProxyType(
