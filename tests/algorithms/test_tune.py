@@ -54,6 +54,30 @@ def test_the_best_candidate_wins(target: str, effort: str) -> None:
     assert set(found.noise) >= {"plain", "equalized, rounded for the data"}
 
 
+@pytest.mark.parametrize(
+    ("plain_noise", "tuned_noise", "taken"),
+    [
+        (0.01, 0.0094, False),  # 0.27 dB
+        (0.01, 0.0092, True),  # 0.36 dB
+        (0.0009, 0.0006, False),  # 30.5 dB, gains 1.8
+        (0.0009, 0.0005, True),  # gains 2.6
+    ],
+)
+def test_what_a_gain_must_be(
+    plain_noise: float, tuned_noise: float, taken: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """0.3 dB, and 2 dB where the plain draft is 30 dB above its noise."""
+    proto = chain(np.random.default_rng(0), spread=10.0)
+    fast = tinsmith.quantize(proto, _data(proto), "esp32s3", effort="fast")
+    plain, shop = workshop(fast, samples(fast.network, 16))
+    monkeypatch.setattr(
+        Judge, "noise", lambda judge, network, *rest: plain_noise if network is plain.network else tuned_noise
+    )
+    found = tune(plain, shop, "default")
+    assert set(found.noise.values()) == {plain_noise, tuned_noise}
+    assert (found.best is not plain) == taken
+
+
 def test_fast_leaves_weights_alone() -> None:
     """Effort `fast` changes no number of the network."""
     proto = chain(np.random.default_rng(0), spread=10.0)
