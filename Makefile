@@ -1,8 +1,8 @@
 # Needs make and a Python >= 3.11; everything else is installed into $(VENV). `make help` lists the targets.
 VENV ?= .venv
-# Extras `make test` installs. Tests of an extra that is absent skip and say so:
-# `make test EXTRAS=dev,torch` runs those of torch, too.
-EXTRAS ?= dev
+# Extras `make test` installs; tests of an extra that is absent skip and say so. `make test EXTRAS=dev` tests the core
+# alone. Not among them: tensorflow, 1.6 GB that Keras and TFLite models do not need (EXTRAS=dev,torch,tensorflow).
+EXTRAS ?= dev,torch,keras
 # Passed on to pytest: make test ARGS="tests/espdl -x"
 ARGS ?=
 MODELS ?= $(TINSMITH_BENCH_MODELS)
