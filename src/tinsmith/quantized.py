@@ -53,6 +53,8 @@ class Quantized:
         sample: The first calibration sample, `{input name: float array}`, ONNX layout.
         notes: What a user should know: precision changed, accumulators near their limit.
         calibration: What the calibration samples are good for; None where there were none.
+        unrounded: ``network`` before weights were rounded and biases corrected for the data: what the chip's values are
+            compared with, layer by layer. None where it is the model's own network.
     """
 
     model: ir.Model
@@ -66,6 +68,7 @@ class Quantized:
     sample: Mapping[str, Array] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     calibration: Guidance | None = None
+    unrounded: Network | None = None
 
     def simulate(
         self, inputs: ArrayLike | Mapping[str, ArrayLike], *, save_all: bool = False, compiled: bool = True

@@ -9,7 +9,7 @@ take any order, fold away by construction.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -44,10 +44,12 @@ class Lowered:
     Attributes:
         program: The program, without metadata.
         perms: For each graph input and output, ``file_shape[i] = onnx_shape[perm[i]]``.
+        homes: Where each float value that is not inside a fused step lives in the program.
     """
 
     program: Program
     perms: Mapping[str, Perm]
+    homes: Mapping[str, Home] = field(default_factory=dict)
 
 
 def lower(network: Network, formats: Formats, bits: Mapping[str, int], target: Target) -> Lowered:
@@ -123,7 +125,8 @@ class _Lowerer:
             name=self.network.name,
             opset={"": OPSET},
         )
-        return Lowered(program, perms)
+        homes = {name: replace(home, root=self.renames.get(home.root, home.root)) for name, home in self.homes.items()}
+        return Lowered(program, perms, homes)
 
     def _declare(self, operand: Operand, perm: Perm, chosen: Format | None) -> Slot:
         """Give a value of the user's graph a value of the program, under its own name."""

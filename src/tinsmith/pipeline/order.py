@@ -72,6 +72,7 @@ def run(
         seen.samples[0],
         notes,
         seen.guidance,
+        state.draft.unrounded,
     )
 
 

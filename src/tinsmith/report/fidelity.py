@@ -51,6 +51,22 @@ class Sums:
         self.noise += float(difference @ difference)
         self.largest = float(np.maximum(self.largest, np.abs(difference).max(initial=0.0)))
 
+    def merge(self, other: Sums) -> None:
+        """Take in what another has taken in."""
+        self.count += other.count
+        self.signal += other.signal
+        self.chip += other.chip
+        self.product += other.product
+        self.noise += other.noise
+        self.largest = float(np.maximum(self.largest, other.largest))
+
+    @property
+    def ratio(self) -> float:
+        """Noise power over signal power: Σ (chip - float)² / Σ float²; infinite where there is noise without signal."""
+        if self.noise == 0:
+            return 0.0
+        return self.noise / self.signal if self.signal > 0 else inf
+
     def result(self) -> Fidelity:
         """The figures so far."""
         return Fidelity(self._snr(), self._cosine(), self.noise / max(self.count, 1), self.largest)

@@ -1,0 +1,64 @@
+"""Graphwise error: how far the chip's values have come from the float network's at the output of every layer.
+
+One pass of the exact simulator, every tensor kept, beside one of the float network on the same samples. What is seen
+at a layer is what all layers up to it have made.
+
+The float values are those of the network after equalization and before rounding: the function of the user's model,
+with channels scaled as the chip has them. Values of the user's own network would differ by those factors, and those of
+the rounded network contain part of the error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from tinsmith.ops.floatnode import Array
+from tinsmith.report.beside import Beside, over_samples
+from tinsmith.report.fidelity import Sums
+from tinsmith.report.layer_error import LayerError, add, error_of, float_outputs, layers, opened
+
+if TYPE_CHECKING:
+    from tinsmith.quantized import Quantized
+
+Progress = Callable[[int, int | None], None]
+
+
+def graphwise(
+    quantized: Quantized, data: Any, samples: int | None = None, *, progress: Progress | None = None
+) -> tuple[LayerError, ...]:
+    """The noise accumulated at the output of every quantized layer.
+
+    Args:
+        quantized: From `tinsmith.quantize`.
+        data: Samples, as `tinsmith.quantize` takes them, in the model's own layout; the recipe's preprocessing applies.
+        samples: Use at most so many. Memory does not grow with them.
+        progress: Called with samples done and in all (None where unknown).
+
+    Returns:
+        The layers in the order in which they are computed; layers that only move data are left out.
+
+    Raises:
+        DataError: The data cannot be read, or a sample does not fit the model.
+        ProgramError: The program is not the one that its network and formats give.
+    """
+    every = layers(quantized)
+    source = opened(quantized, data, samples)
+    beside = Beside(quantized, (output for step in every for output in float_outputs(step)))
+    names = {step.node.name: [o.name for o in float_outputs(step) if o in beside.values] for step in every}
+
+    def one(sample: Mapping[str, Array]) -> dict[str, Sums]:
+        pairs = beside(sample)
+        found = {layer: Sums() for layer in names}
+        for layer, sums in found.items():
+            for name in names[layer]:
+                add(sums, pairs[name].chip, pairs[name].real, pairs[name].scale)
+        return found
+
+    whole = {layer: Sums() for layer in names}
+    for done, found in enumerate(over_samples(one, source), 1):
+        for layer, sums in found.items():
+            whole[layer].merge(sums)
+        if progress is not None:
+            progress(done, source.length)
+    return tuple(error_of(step, quantized, [whole[step.node.name]]) for step in every)
