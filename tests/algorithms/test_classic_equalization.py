@@ -16,7 +16,6 @@ from tinsmith.algorithms.draft import separated
 from tinsmith.algorithms.equalize import MARGIN, Equalized
 from tinsmith.errors import RecipeError
 from tinsmith.ops.floatnode import Array, Network
-from tinsmith.targets import find
 
 LONG = ClassicOptions(iterations=60, value_threshold=0.0, opt_level=2)
 
@@ -24,8 +23,7 @@ LONG = ClassicOptions(iterations=60, value_threshold=0.0, opt_level=2)
 def _equalized(proto: onnx.ModelProto, options: ClassicOptions | None, count: int = 4) -> tuple[Network, Equalized]:
     found, net = canonical(proto)
     net = separated(net)
-    widths = {node.name: 8 for node in net.nodes}
-    return net, classic_equalize(found, net, widths, find("esp32s3"), samples(net, count), options)
+    return net, classic_equalize(found, net, samples(net, count), options)
 
 
 def _weights(net: Network, name: str, index: int = 1) -> Array:
@@ -136,7 +134,7 @@ def test_activations_count_where_they_are_included() -> None:
     data = samples(net, 4)
     largest = np.max([np.abs(s["x"][0] - np.float32([[[0]], [[30]]])).max(axis=(1, 2)) for s in data], axis=0)
     options = ClassicOptions(including_activation=True, activation_multiplier=0.5)
-    result = classic_equalize(found, separated(net), {}, find("esp32s3"), data, options)
+    result = classic_equalize(found, separated(net), data, options)
     expected = 1 / np.sqrt(np.maximum(1, 0.5 * largest))
     assert largest[1] > 4
     assert np.allclose(np.diag(_weights(result.network, "up")[:, :, 0, 0]), expected, rtol=1e-5)

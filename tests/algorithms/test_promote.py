@@ -13,7 +13,7 @@ from tests.algorithms.scalable import canonical, chain, samples
 from tests.networks import S3, Net
 from tinsmith.algorithms.float_nodes import FloatNodes
 from tinsmith.algorithms.layer_noise import LayerNoise, Term, layer_noise
-from tinsmith.algorithms.promote import Promotion, promotions, until, values_to_observe
+from tinsmith.algorithms.promote import Promotion, and_those_of_both_widths, promotions, until
 from tinsmith.algorithms.scales import choose_formats
 from tinsmith.algorithms.units import units
 from tinsmith.algorithms.walk import Exact
@@ -152,7 +152,7 @@ def test_the_chip_gains_what_the_order_says(activation: str) -> None:
     model, net = canonical(chain(np.random.default_rng(0), spread=4.0, activation=activation))
     data = samples(net, 12)
     bits = dict.fromkeys((node.name for node in net.nodes), 8)
-    values, observed_bits = values_to_observe(net, bits)
+    values, observed_bits = and_those_of_both_widths(net, bits, [], [])
     stats = observe(model, values, data, rounding=S3.rounding, bits=observed_bits)
     wanted = [FloatNodes(net.nodes, net.outputs)(sample)["y"] for sample in data]
 

@@ -9,18 +9,19 @@ a Clip, a channel that the data show is never cut is lowered as far as it can be
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from tinsmith.algorithms.bias_correction import with_bias
 from tinsmith.algorithms.portrait import Portrait, portraits
 from tinsmith.algorithms.sensitivity import window
 from tinsmith.algorithms.shift_paths import ShiftPath, Taker, shift_paths
 from tinsmith.calibrate.session import Sample
-from tinsmith.ops.floatnode import FloatNode, Network, Operand
+from tinsmith.ops.floatnode import FloatNode, Network
 from tinsmith.ops.passage import Weighted
 from tinsmith.ops.steps import upper_bound
 
@@ -60,8 +61,7 @@ def absorb(model: ir.Model, network: Network, samples: Sequence[Sample], kept: S
     work = _Work(paths, portraits(model, values, samples))
     for path in paths:
         work.shift(path)
-    taken = {operand.name for node in network.nodes for operand in (*node.inputs, *node.outputs) if operand is not None}
-    nodes = tuple(_with_bias(node, work.biases.get(node.name), taken) for node in network.nodes)
+    nodes = tuple(_with_bias(node, work.biases.get(node.name)) for node in network.nodes)
     shifts = {name: array for name, array in work.shifts.items() if array.any()}
     return Absorbed(replace(network, nodes=nodes) if shifts else network, shifts)
 
@@ -149,23 +149,11 @@ def _response(taker: Taker, columns: Reals) -> Reals:
     return found
 
 
-def _with_bias(node: FloatNode, bias: _Bias | None, taken: Container[str]) -> FloatNode:
+def _with_bias(node: FloatNode, bias: _Bias | None) -> FloatNode:
     if bias is None:
         return node
     place = bias.weighted.weights + 1
     old = node.const(place)
-    if old is None:
-        name, form = _fresh(f"{node.outputs[0].name}.bias", taken), bias.more.shape
-        values = bias.more
-    else:
-        name, form = node.input(place).name, (*old.shape[:-1], len(bias.more))
-        values = old.reshape(-1).astype(np.float64) + bias.more
-    elements = np.ascontiguousarray(values.reshape(form), dtype=np.float32)
-    operand = Operand(name, elements.shape, elements.dtype, elements)
-    return replace(node, inputs=(*node.inputs[:place], operand))
-
-
-def _fresh(name: str, taken: Container[str]) -> str:
-    while name in taken:
-        name += "_"
-    return name
+    values = bias.more if old is None else old.reshape(-1).astype(np.float64) + bias.more
+    form = values.shape if old is None else (*old.shape[:-1], len(bias.more))
+    return with_bias(node, place, values.reshape(form).astype(np.float32))

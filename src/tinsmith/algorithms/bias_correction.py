@@ -47,7 +47,7 @@ def with_corrected_bias(visit: Visit, given: Adjusted) -> Adjusted:
     shifts = certain(visit.wanted - np.stack(visit.run_all(means)))
     old = node.const(bias) if node.has(bias) else None
     values = shifts if old is None else np.broadcast_to(old, _channels_last(old, len(shifts))) + shifts
-    return Adjusted(_with_bias(node, bias, values.astype(np.float32)), given.format)
+    return Adjusted(with_bias(node, bias, values.astype(np.float32)), given.format)
 
 
 def certain(shifts: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -70,8 +70,16 @@ def certain(shifts: NDArray[np.float64]) -> NDArray[np.float64]:
 def takes_bias(node: FloatNode, weighted: Weighted, target: Target) -> bool:
     """Whether the chip's operator has a bias, used by this node or not."""
     bias = weighted.weights + 1
-    ports = operators()[node.op_type].ports(_with_bias(node, bias, np.zeros(1, np.float32)), target)
+    ports = operators()[node.op_type].ports(with_bias(node, bias, np.zeros(1, np.float32)), target)
     return len(ports.inputs) > bias and ports.inputs[bias].kind is Kind.BIAS
+
+
+def with_bias(node: FloatNode, index: int, values: NDArray[np.float32]) -> FloatNode:
+    """The node with another bias, or with one, at an input's index."""
+    name = node.input(index).name if node.has(index) else f"{node.name}|bias"
+    inputs = [*node.inputs, None][: max(len(node.inputs), index + 1)]
+    inputs[index] = Operand(name, values.shape, values.dtype, values)
+    return replace(node, inputs=tuple(inputs))
 
 
 def _channels_last(bias: Array, channels: int) -> tuple[int, ...]:
@@ -87,11 +95,4 @@ def _rounded(visit: Visit, given: Adjusted) -> FloatNode:
     integers = given.format.quantize(weights, visit.target.rounding)
     inputs = list(node.inputs)
     inputs[index] = replace(node.input(index), const=given.format.dequantize(integers))
-    return replace(node, inputs=tuple(inputs))
-
-
-def _with_bias(node: FloatNode, index: int, values: NDArray[np.float32]) -> FloatNode:
-    name = node.input(index).name if node.has(index) else f"{node.name}|bias"
-    inputs = [*node.inputs, None][: max(len(node.inputs), index + 1)]
-    inputs[index] = Operand(name, values.shape, values.dtype, values)
     return replace(node, inputs=tuple(inputs))

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from tinsmith.algorithms.absorb_bias import absorb
 from tinsmith.algorithms.bias_correction import correct_bias
-from tinsmith.algorithms.classic_equalization import ClassicOptions, classic_equalize
+from tinsmith.algorithms.classic_equalization import classic_equalize
 from tinsmith.algorithms.draft import Draft, Workshop
 from tinsmith.algorithms.equalize import equalize
 from tinsmith.algorithms.rounding import round_weights
@@ -16,42 +16,38 @@ from tinsmith.algorithms.scale_search import search
 from tinsmith.algorithms.walk import Adjusted, Adjustment, Visit, walk
 from tinsmith.ops.floatnode import Network
 
-Algorithm = Callable[[Draft, Workshop, ClassicOptions], Draft]
+Algorithm = Callable[[Draft, Workshop], Draft]
 """Makes another draft of one."""
 
 
-def _equalized(draft: Draft, shop: Workshop, options: ClassicOptions) -> Draft:
+def _equalized(draft: Draft, shop: Workshop) -> Draft:
     shop.progress("equalize", 0, None)
     model = shop.model_of(draft.network)
     changed = equalize(model, draft.network, shop.bits, shop.target, shop.samples, shop.kept).network
     return shop.reformatted(draft, "equalized", changed)
 
 
-def _classically_equalized(draft: Draft, shop: Workshop, options: ClassicOptions) -> Draft:
+def _classically_equalized(draft: Draft, shop: Workshop) -> Draft:
     shop.progress("equalize", 0, None)
     model = shop.model_of(draft.network)
-    changed = classic_equalize(model, draft.network, shop.bits, shop.target, shop.samples, options, shop.kept).network
+    changed = classic_equalize(model, draft.network, shop.samples, shop.classic, shop.kept).network
     return shop.reformatted(draft, "classically equalized", changed)
 
 
-def _absorbed(draft: Draft, shop: Workshop, options: ClassicOptions) -> Draft:
+def _absorbed(draft: Draft, shop: Workshop) -> Draft:
     shop.progress("absorb biases", 0, None)
     changed = absorb(shop.model_of(draft.network), draft.network, shop.samples, shop.kept).network
     return shop.reformatted(draft, "biases absorbed", changed)
 
 
-def _rounded(draft: Draft, shop: Workshop, options: ClassicOptions) -> Draft:
+def _rounded(draft: Draft, shop: Workshop) -> Draft:
     found = _walked(draft, draft.unrounded, shop, "round weights", round_weights)
     return found.then("rounded for the data", fitted="round")
 
 
-def _corrected(draft: Draft, shop: Workshop, options: ClassicOptions) -> Draft:
+def _corrected(draft: Draft, shop: Workshop) -> Draft:
     found = _walked(draft, draft.network, shop, "correct biases", correct_bias)
     return found.then("biases corrected", fitted=draft.fitted or "correct_bias")
-
-
-def _searched(draft: Draft, shop: Workshop, options: ClassicOptions) -> Draft:
-    return search(draft, shop)
 
 
 def _walked(draft: Draft, network: Network, shop: Workshop, stage: str, adjust: Adjustment) -> Draft:
@@ -77,7 +73,7 @@ ALGORITHMS: Mapping[str, Algorithm] = MappingProxyType(
         "absorb_bias": _absorbed,
         "round": _rounded,
         "correct_bias": _corrected,
-        "search": _searched,
+        "search": search,
     }
 )
 """`tinsmith.recipe.Recipe.algorithms` applies them in the order given."""

@@ -29,7 +29,6 @@ from tinsmith.ops import operators
 from tinsmith.ops.floatnode import Network
 from tinsmith.ops.passage import Passage
 from tinsmith.ops.steps import upper_bound
-from tinsmith.targets import Target
 
 LARGEST_STEP = 10.0
 """No factor grows or shrinks by more in one iteration."""
@@ -76,8 +75,6 @@ class ClassicOptions:
 def classic_equalize(
     model: ir.Model,
     network: Network,
-    bits: Mapping[str, int],
-    target: Target,
     samples: Sequence[Sample],
     options: ClassicOptions | None = None,
     kept: Set[str] = frozenset(),
@@ -87,8 +84,6 @@ def classic_equalize(
     Args:
         model: The canonical float model.
         network: Its nodes, each with constants of its own (`tinsmith.algorithms.draft.separated`).
-        bits: As for `equalize`; makes no difference to weights in floats.
-        target: Likewise.
         samples: Some calibration samples. They tell how far ceilings of activations are from being reached; without
             any, channels below a ceiling keep the factor one.
         options: Defaults where None.

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 
 import onnx_ir as ir
 
-from tinsmith.algorithms.promote import values_to_observe
+from tinsmith.algorithms.classic_equalization import ClassicOptions
+from tinsmith.algorithms.promote import and_those_of_both_widths
 from tinsmith.algorithms.scales import observed_values
 from tinsmith.algorithms.walk import Samples
 from tinsmith.calibrate.observe import observe
@@ -74,6 +75,7 @@ class Workshop:
         kept: Nodes whose weights and biases stay as they are.
         walked: So many samples fit into memory on the walk.
         promoting: Whether layers may go to int16 later on: any value may then be read in two widths.
+        classic: Options of `classic_equalize`.
         progress: Told the stage, steps done and in all.
     """
 
@@ -87,6 +89,7 @@ class Workshop:
     kept: frozenset[str] = frozenset()
     walked: int = 32
     promoting: bool = False
+    classic: ClassicOptions = field(default_factory=ClassicOptions)
     progress: Progress = lambda stage, done, total: None
 
     @property
@@ -111,8 +114,7 @@ class Workshop:
         """
         values, widths = observed_values(network, self.bits, self.target)
         if self.promoting:
-            every, both = values_to_observe(network, self.bits)
-            values, widths = list(dict.fromkeys((*values, *every))), sorted({*widths, *both})
+            values, widths = and_those_of_both_widths(network, self.bits, values, widths)
         model = self.model_of(network)
         stats = observe(
             model, values, self.samples, rounding=self.target.rounding, bits=widths, histograms=self.histograms

@@ -44,17 +44,21 @@ class Promotion:
     share: float
 
 
-def values_to_observe(network: Network, bits: Mapping[str, int]) -> tuple[list[str], list[int]]:
-    """The values that calibration must observe so that formats can be chosen whatever is promoted, and the widths.
+def and_those_of_both_widths(
+    network: Network, bits: Mapping[str, int], values: Sequence[str], widths: Sequence[int]
+) -> tuple[list[str], list[int]]:
+    """The values to observe so that formats can be chosen whatever is promoted, and in which widths.
 
     Args:
         network: The network.
         bits: Width of each node by name (32 for float).
+        values: What is observed if nothing is promoted.
+        widths: Likewise.
     """
     integer = [node for node in network.nodes if bits[node.name] != 32]
-    values = [i.name for node in integer for i in node.inputs if i is not None and i.const is None and _real(i)]
-    values += [output.name for node in integer for output in node.outputs if _real(output)]
-    return list(dict.fromkeys(values)), [8, 16]
+    read = [i.name for node in integer for i in node.inputs if i is not None and i.const is None and _real(i)]
+    made = [output.name for node in integer for output in node.outputs if _real(output)]
+    return list(dict.fromkeys((*values, *read, *made))), sorted({*widths, 8, 16})
 
 
 def promotions(

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinsmith.algorithms.catalogue import ALGORITHMS
-from tinsmith.algorithms.classic_equalization import ClassicOptions
 from tinsmith.algorithms.draft import Draft, Workshop
 from tinsmith.algorithms.judge import Judge
 from tinsmith.errors import QuantizationError
@@ -98,20 +97,19 @@ def tune(plain: Draft, shop: Workshop, effort: str, *, scalable: bool = True) ->
     return Tuned(best if noise[best.name] <= share * noise[plain.name] else plain, noise)
 
 
-def apply(draft: Draft, shop: Workshop, names: Sequence[str], options: ClassicOptions | None = None) -> Draft:
+def apply(draft: Draft, shop: Workshop, names: Sequence[str]) -> Draft:
     """Apply algorithms one after the other, unconditionally.
 
     Args:
         draft: Where to begin.
         shop: What there is to work with.
         names: Keys of `tinsmith.algorithms.catalogue.ALGORITHMS`.
-        options: Of `classic_equalize`.
 
     Raises:
         QuantizationError: There are no formats for what an algorithm made of the network.
     """
     for name in names:
-        draft = ALGORITHMS[name](draft, shop, options or ClassicOptions())
+        draft = ALGORITHMS[name](draft, shop)
     return draft
 
 

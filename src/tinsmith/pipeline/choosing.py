@@ -64,16 +64,15 @@ def calibrate(
     histograms: bool = False,
 ) -> Calibrated:
     """Observe the values on the data, or take the model's own ranges where there are none."""
-    from tinsmith.algorithms import promote
     from tinsmith.algorithms.narrow import values_to_observe
+    from tinsmith.algorithms.promote import and_those_of_both_widths
     from tinsmith.algorithms.scales import unmeasured
     from tinsmith.algorithms.tune import MOST_OBSERVED
     from tinsmith.calibrate.stage import Wanted, on_data, on_ranges
 
     values, bits = values_to_observe(opened.network, opened.widths, target)
     if recipe.max_drop is not None or recipe.int16_budget is not None:
-        more, wider = promote.values_to_observe(opened.network, opened.widths)
-        values, bits = list(dict.fromkeys((*values, *more))), sorted({*bits, *wider})
+        values, bits = and_those_of_both_widths(opened.network, opened.widths, values, bits)
     kept = max(CHECKED_SAMPLES, MOST_OBSERVED, _measured(opened.network, recipe, labelled=labels is not None))
     wanted = Wanted(values, bits, target.rounding, histograms or _histograms(recipe), kept)
     if data is not None:
@@ -154,6 +153,7 @@ def workshop(
         left_alone(opened.network, recipe.scopes),
         sample_count(opened.network),
         recipe.max_drop is not None or recipe.int16_budget is not None,
+        _classic(recipe),
         tell,
     )
 
@@ -170,7 +170,7 @@ def tune_weights(
     shop = workshop(opened, state, seen, recipe, target, tell)
     if recipe.algorithms is not None:
         start = state.draft.separated()
-        draft = apply(start, shop, recipe.algorithms, _classic(recipe))
+        draft = apply(start, shop, recipe.algorithms)
         return replace(state, draft=draft, won=draft.name), ()
     if recipe.effort == "fast" or 8 not in state.widths.values():
         return state, ()
