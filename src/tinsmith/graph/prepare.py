@@ -13,6 +13,7 @@ from tinsmith.errors import ModelError, UnsupportedError
 from tinsmith.graph.definitions import expand
 from tinsmith.graph.dequantize import dequantize
 from tinsmith.graph.edit import constant, forget_names, fresh, get_int, input_of, operands
+from tinsmith.graph.foreign import refuse
 from tinsmith.graph.head import AUTO
 from tinsmith.graph.provenance import remember
 
@@ -54,6 +55,7 @@ def prepare(source: ir.Model, outputs: Sequence[str] | None) -> ir.Model:
     check_outputs(graph)
     name_nodes(graph)
     remember(graph)
+    refuse(graph)
     dequantize(model)
     expand(model, [node for node in graph.all_nodes() if not _is_own(node)])
     _refuse_other_domains(graph)

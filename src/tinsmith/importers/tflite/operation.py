@@ -1,0 +1,223 @@
+"""What the function for a TFLite operator gets to work with, and the table of these functions.
+
+A function takes an `Operation` and returns the value, or the values, that the operator computes; its inputs and its
+result have the file's shapes and order of dimensions (channels last). Transposes around operators that ONNX has
+channels-first only are for `tinsmith.graph` to remove.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import onnx_ir as ir
+
+from tinsmith.errors import UnsupportedError
+from tinsmith.graph.edit import add_constant, fresh
+from tinsmith.importers.tflite.elements import integers_of, is_quantized, numbers_of
+from tinsmith.importers.tflite.file import Array, Operator, Tensor
+
+Result = ir.Value | Sequence[ir.Value]
+Translate = Callable[["Operation"], Result]
+_LAYOUT = ("Transpose", "Reshape", "Cast")
+"""What only prepares or finishes the work of another node."""
+_TABLE: dict[str, Translate] = {}
+
+
+class Scope(Protocol):
+    """The graph that an operation becomes a part of."""
+
+    @property
+    def graph(self) -> ir.Graph:
+        """Where constants go."""
+
+    @property
+    def tensors(self) -> Sequence[Tensor]:
+        """By their index in the file."""
+
+    def value(self, index: int) -> ir.Value:
+        """The value of a tensor."""
+
+    def body(self, index: int, name: str) -> ir.Graph:
+        """Another graph of the file, translated."""
+
+
+def operator(*kinds: str) -> Callable[[Translate], Translate]:
+    """Registers the function for operators; their names are those of the schema."""
+
+    def register(translate: Translate) -> Translate:
+        for kind in kinds:
+            assert kind not in _TABLE, kind
+            _TABLE[kind] = translate
+        return translate
+
+    return register
+
+
+def table() -> Mapping[str, Translate]:
+    """The function of each operator that is known."""
+    from tinsmith.importers.tflite import families
+
+    families.load()
+    return _TABLE
+
+
+class Operation:
+    """One operator of the file: its inputs and options, and the nodes it becomes.
+
+    Attributes:
+        kind: Name of the operator.
+        name: Of its first result; nodes and constants are named after it.
+        nodes: What it has become so far, in order.
+    """
+
+    def __init__(self, scope: Scope, operator: Operator, name: str) -> None:
+        self.scope = scope
+        self.operator = operator
+        self.kind = operator.kind
+        self.name = name
+        self.nodes: list[ir.Node] = []
+
+    def __contains__(self, index: int) -> bool:
+        """Whether input ``index`` is there."""
+        return index < len(self.operator.inputs) and self.operator.inputs[index] >= 0
+
+    def __len__(self) -> int:
+        """The number of inputs."""
+        return len(self.operator.inputs)
+
+    def tensor(self, index: int) -> Tensor:
+        """Input ``index`` as in the file.
+
+        Raises:
+            ValueError: It is absent.
+        """
+        if index not in self:
+            raise ValueError(f"input {index} is absent")
+        return self.scope.tensors[self.operator.inputs[index]]
+
+    def result(self, index: int = 0) -> Tensor:
+        """Output ``index`` as in the file."""
+        return self.scope.tensors[self.operator.outputs[index]]
+
+    def value(self, index: int = 0) -> ir.Value:
+        """Input ``index``."""
+        self.tensor(index)
+        return self.scope.value(self.operator.inputs[index])
+
+    def values(self) -> list[ir.Value]:
+        """All inputs."""
+        return [self.value(index) for index in range(len(self))]
+
+    def shape(self, index: int = 0) -> tuple[int, ...]:
+        """The shape of input ``index``, with 1 for open dimensions."""
+        return self.tensor(index).shape
+
+    def rank(self, index: int = 0) -> int:
+        """The number of dimensions of input ``index``."""
+        return len(self.shape(index))
+
+    def is_constant(self, index: int) -> bool:
+        """Whether input ``index`` is stored in the file."""
+        return index in self and _stored(self.tensor(index))
+
+    def array(self, index: int) -> Array:
+        """The elements of a constant: real numbers where they are quantized.
+
+        Raises:
+            UnsupportedError: It is computed.
+        """
+        self._refuse_computed(index)
+        return numbers_of(self.tensor(index))
+
+    def ints(self, index: int) -> tuple[int, ...]:
+        """The elements of a constant of plain integers.
+
+        Raises:
+            UnsupportedError: They are computed.
+        """
+        self._refuse_computed(index)
+        array = integers_of(self.tensor(index))
+        if array.dtype.kind not in "iub":
+            raise ValueError(f"input {index} is not made of integers")
+        return tuple(int(element) for element in array.reshape(-1))
+
+    def _refuse_computed(self, index: int) -> None:
+        tensor = self.tensor(index)
+        if not _stored(tensor):
+            raise UnsupportedError(
+                f"input {index} ({tensor.name!r}) is computed, not constant.",
+                hint="Convert the model with static shapes.",
+            )
+
+    def is_float(self, index: int = 0) -> bool:
+        """Whether input ``index`` holds real numbers."""
+        tensor = self.tensor(index)
+        return tensor.type.startswith("FLOAT") or is_quantized(tensor)
+
+    def option(self, name: str, default: Any = 0) -> Any:
+        """An option by its name in the schema's generated class; the default where the operator has no options."""
+        get = getattr(self.operator.options, name, None)
+        return default if get is None else get()
+
+    def option_ints(self, name: str) -> tuple[int, ...]:
+        """A list of integers among the options."""
+        if not self.option(f"{name}Length"):
+            return ()
+        return tuple(int(element) for element in np.asarray(self.option(f"{name}AsNumpy")))
+
+    def constant(self, array: Array, what: str) -> ir.Value:
+        """A new constant, named after the operation."""
+        return add_constant(self.scope.graph, array, f"{self.name}/{what}")
+
+    def ints_of(self, numbers: Sequence[int], what: str) -> ir.Value:
+        """A list of integers as a new constant."""
+        return self.constant(np.array(numbers, np.int64).reshape(-1), what)
+
+    def number(self, number: float, what: str) -> ir.Value:
+        """A real number as a new constant."""
+        return self.constant(np.array(number, np.float32), what)
+
+    def weights(self, index: int, perm: Sequence[int]) -> ir.Value:
+        """Input ``index`` with another order of dimensions; a constant stays one, with its name."""
+        if not self.is_constant(index):
+            return self.emit("Transpose", self.value(index), perm=tuple(perm))
+        tensor = self.tensor(index)
+        array = np.ascontiguousarray(numbers_of(tensor).transpose(perm))
+        return add_constant(self.scope.graph, array, tensor.name or f"{self.name}/weights")
+
+    def emit(self, op_type: str, *inputs: ir.Value | None, **attributes: Any) -> ir.Value:
+        """A node with one output."""
+        return self.emit_several(op_type, inputs, 1, attributes)[0]
+
+    def emit_several(
+        self, op_type: str, inputs: Sequence[ir.Value | None], outputs: int, attributes: Mapping[str, Any]
+    ) -> Sequence[ir.Value]:
+        """A node with several outputs."""
+        label = fresh(self.scope.graph, f"{self.name}/{op_type}")
+        node = ir.node(op_type, inputs, attributes, num_outputs=outputs, name=label)
+        for number, value in enumerate(node.outputs):
+            value.name = label if not number else fresh(self.scope.graph, f"{label}_{number}")
+        self.nodes.append(node)
+        return node.outputs
+
+    def transpose(self, value: ir.Value, *perm: int) -> ir.Value:
+        """The value with another order of dimensions."""
+        return self.emit("Transpose", value, perm=perm)
+
+    def channels_first(self, value: ir.Value) -> ir.Value:
+        """A picture as ONNX's convolutions want it."""
+        return self.transpose(value, 0, 3, 1, 2)
+
+    def channels_last(self, value: ir.Value) -> ir.Value:
+        """A picture as TFLite has it."""
+        return self.transpose(value, 0, 2, 3, 1)
+
+    def main(self) -> ir.Node:
+        """The node that does the work and is named after the result."""
+        return next((node for node in self.nodes if node.op_type not in _LAYOUT), self.nodes[-1])
+
+
+def _stored(tensor: Tensor) -> bool:
+    return not tensor.variable and (tensor.data is not None or 0 in tensor.shape)
