@@ -21,11 +21,19 @@ from tinsmith.report.layer_error import LayerError, add, error_of, float_outputs
 if TYPE_CHECKING:
     from tinsmith.quantized import Quantized
 
+ELEMENTS = 4096
+"""Of each value in a sample: those of a few samples tell its noise to a percent of it."""
+
 Progress = Callable[[int, int | None], None]
 
 
 def graphwise(
-    quantized: Quantized, data: Any, samples: int | None = None, *, progress: Progress | None = None
+    quantized: Quantized,
+    data: Any,
+    samples: int | None = None,
+    *,
+    elements: int | None = ELEMENTS,
+    progress: Progress | None = None,
 ) -> tuple[LayerError, ...]:
     """The noise accumulated at the output of every quantized layer.
 
@@ -33,6 +41,8 @@ def graphwise(
         quantized: From `tinsmith.quantize`.
         data: Samples, as `tinsmith.quantize` takes them, in the model's own layout; the recipe's preprocessing applies.
         samples: Use at most so many. Memory does not grow with them.
+        elements: Elements of each value that are looked at in a sample, roughly: a grid of positions, all channels.
+            None for all elements, which takes several times as long in large networks.
         progress: Called with samples done and in all (None where unknown).
 
     Returns:
@@ -44,7 +54,7 @@ def graphwise(
     """
     every = layers(quantized)
     source = opened(quantized, data, samples)
-    beside = Beside(quantized, (output for step in every for output in float_outputs(step)))
+    beside = Beside(quantized, (output for step in every for output in float_outputs(step)), elements)
     names = {step.node.name: [o.name for o in float_outputs(step) if o in beside.values] for step in every}
 
     def one(sample: Mapping[str, Array]) -> dict[str, Sums]:

@@ -1,7 +1,8 @@
 """What error analysis says of a layer, and which layers there are.
 
-A *layer* is what the chip runs as one step: an operator, the activation fused into it, and its requantization. Layers
-that only move data round nothing and are left out, and so are those that run in floats.
+A *layer* is an operator, its requantization, and the Relu or Clip that belongs to it: the chip computes that inside
+the operator or, where a ceiling lies below what the format holds, right behind it; both always have the same precision.
+Layers that only move data round nothing and are left out, and so are those that run in floats.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from tinsmith.calibrate.sources import DataSource, open_data
 from tinsmith.graph.network import network as network_of
 from tinsmith.ops import operators
 from tinsmith.ops.floatnode import Array, Network, Operand
-from tinsmith.ops.steps import Step, steps
+from tinsmith.ops.steps import Step, activations_after_linear
 from tinsmith.report.fidelity import Sums
 
 if TYPE_CHECKING:
@@ -41,8 +42,7 @@ class LayerError:
         noise: Noise power over signal power, Σ (chip - float)² / Σ float²; 0.01 is 1 %.
         cosine: Cosine of the angle between the chip's values and the float network's.
         mse: Mean squared difference.
-        max_abs: Largest absolute difference.
-        fused: Name of the activation that is part of it; empty where there is none.
+        activation: Name of the activation that is part of it; empty where there is none.
         sources: Names of the nodes of the user's graph that it does the work of.
     """
 
@@ -52,8 +52,7 @@ class LayerError:
     noise: float
     cosine: float
     mse: float
-    max_abs: float
-    fused: str = ""
+    activation: str = ""
     sources: tuple[str, ...] = ()
 
     @property
@@ -66,9 +65,12 @@ class LayerError:
 
 def layers(quantized: Quantized) -> tuple[Step, ...]:
     """The layers of a quantized network, in the order in which they are computed; they have a float output each."""
+    follows = activations_after_linear(quantized.network)
+    inside = {activation.name for activation in follows.values()}
+    every = (Step(node, follows.get(node.name)) for node in quantized.network.nodes if node.name not in inside)
     return tuple(
         step
-        for step in steps(quantized.network, quantized.formats)
+        for step in every
         if quantized.placement[step.node.name].bits != 32
         and not operators()[step.node.op_type].passive
         and float_outputs(step)
@@ -109,7 +111,7 @@ def opened(quantized: Quantized, data: Any, samples: int | None) -> DataSource:
 
 
 def error_of(step: Step, quantized: Quantized, found: Sequence[Sums]) -> LayerError:
-    """The figures of one layer: the mean over sums of their own; of the largest difference, the largest."""
+    """The figures of one layer: the mean over sums of their own."""
     results = [sums.result() for sums in found]
     return LayerError(
         step.node.name,
@@ -118,7 +120,6 @@ def error_of(step: Step, quantized: Quantized, found: Sequence[Sums]) -> LayerEr
         float(np.mean([sums.ratio for sums in found])),
         float(np.mean([result.cosine for result in results])),
         float(np.mean([result.mse for result in results])),
-        float(np.max([result.max_abs for result in results])),
         "" if step.fused is None else step.fused.name,
         tuple(dict.fromkeys((*step.node.sources, *(() if step.fused is None else step.fused.sources)))),
     )
