@@ -1,0 +1,64 @@
+"""From what a script gives to a quantized graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from tinsmith.compat.esp_ppq.api.arguments import Arguments
+
+if TYPE_CHECKING:
+    from tinsmith.compat.esp_ppq.IR.base.graph import BaseGraph
+
+
+def quantized_graph(
+    model: Any,
+    arguments: Arguments,
+    loader: Any,
+    steps: int | None,
+    collate_fn: Callable[[Any], Any] | None,
+    input_shape: Any = None,
+    inputs: Any = None,
+) -> tuple[BaseGraph, list[str]]:
+    """Quantize a float model.
+
+    Args:
+        model: A path, or a model in memory.
+        arguments: What was asked for.
+        loader: Batches of samples.
+        steps: How many of them.
+        collate_fn: Applied to each.
+        input_shape: Of the inputs that the model leaves open.
+        inputs: A sample of each input.
+
+    Returns:
+        The graph, and what to tell the user.
+
+    Raises:
+        ModelError: The model cannot be read, or cannot run on the chip.
+        DataError: The data do not fit the model.
+        RecipeError: An option cannot be had, or names a layer that is not there.
+    """
+    from tinsmith import importers
+    from tinsmith.compat.esp_ppq.console import stages
+    from tinsmith.compat.esp_ppq.IR.build import of_quantized
+    from tinsmith.compat.esp_ppq.layer_names import LayerNames
+    from tinsmith.compat.esp_ppq.mapping import choices_of, dispatch, dispatcher
+    from tinsmith.compat.esp_ppq.samples import batches, input_shapes
+    from tinsmith.graph.prepare import name_nodes
+    from tinsmith.pipeline import quantize
+
+    data = batches(loader, steps, collate_fn)
+    source = importers.load(model)
+    shapes, notes = input_shapes(source, input_shape, inputs)
+    user = source.clone()
+    name_nodes(user.graph)
+    names = LayerNames(tuple(node.name or "" for node in user.graph))
+    mapped = choices_of(arguments.setting, names, arguments.bits)
+    dispatch(arguments.platforms, names, mapped, arguments.bits)
+    dispatcher(arguments.dispatcher, mapped)
+    with stages() as tell:
+        quantized = quantize(
+            source, data, arguments.target, input_shapes=shapes or None, progress=tell, **mapped.choices
+        )
+    return of_quantized(quantized), [*arguments.notes, *notes, *mapped.notes]
