@@ -182,9 +182,19 @@ def as_array(raw: Any, label: str) -> Array:
         if not isinstance(tensor, np.ndarray) and callable(getattr(tensor, step, None)):
             tensor = getattr(tensor, step)()
     try:
-        array = np.asarray(tensor)
+        array = _numpy(tensor)
     except Exception as error:  # whatever the library behind __array__ raises
         raise DataError(f"{type(raw).__name__} cannot be read as an array: {error}.", subject=label) from error
     if array.dtype.kind not in "biuf":
         raise DataError(f"holds {array.dtype}, not numbers (a {type(raw).__name__}).", subject=label)
     return array
+
+
+def _numpy(tensor: Any) -> Array:
+    """As NumPy reads it, or as float32 where NumPy lacks the type (PyTorch's bfloat16)."""
+    try:
+        return np.asarray(tensor)
+    except Exception:  # whatever the library behind __array__ raises
+        if not callable(getattr(tensor, "float", None)):
+            raise
+        return np.asarray(tensor.float())

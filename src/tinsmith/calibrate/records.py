@@ -74,11 +74,11 @@ def named(item: Any, specs: Sequence[InputSpec], label: str) -> Mapping[str, Any
     names = [spec.name for spec in specs]
     if isinstance(item, Mapping):
         return check_names(item, names, label)
-    if not isinstance(item, (tuple, list)) or not any(_is_part(part) for part in item):
+    if not isinstance(item, (tuple, list)) or not any(is_part(part) for part in item):
         if len(names) > 1:
             raise DataError(f"is one array, the model has {len(names)} inputs: {names}.", subject=label, hint=_BY_NAME)
         return {names[0]: item}
-    if len(item) <= 2 and _is_group(item[0]):
+    if len(item) <= 2 and is_group(item[0]):
         return named(item[0], specs, label)
     if len(item) in (len(names), len(names) + 1):
         return dict(zip(names, item, strict=False))
@@ -92,13 +92,14 @@ def _is_array(part: Any) -> bool:
     return hasattr(part, "__array__") or hasattr(part, "__array_interface__")
 
 
-def _is_group(part: Any) -> bool:
+def is_group(part: Any) -> bool:
     """Whether it holds arrays, rather than being one (nested lists of numbers are)."""
-    return isinstance(part, Mapping) or (isinstance(part, (tuple, list)) and any(_is_part(inner) for inner in part))
+    return isinstance(part, Mapping) or (isinstance(part, (tuple, list)) and any(is_part(inner) for inner in part))
 
 
-def _is_part(part: Any) -> bool:
-    return _is_array(part) or _is_group(part)
+def is_part(part: Any) -> bool:
+    """Whether it is an array or holds arrays."""
+    return _is_array(part) or is_group(part)
 
 
 def check_names(item: Mapping[str, Any], names: Sequence[str], label: str) -> Mapping[str, Any]:

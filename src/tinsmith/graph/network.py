@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from tinsmith.graph.edit import add_constant, constant, forget_names, shape_of
 from tinsmith.graph.functions import with_functions
-from tinsmith.graph.provenance import sources
+from tinsmith.graph.provenance import names
 from tinsmith.ops.floatnode import FloatAttribute, FloatNode, Network, Operand
 
 
@@ -51,7 +51,7 @@ def as_float_node(node: ir.Node, operand: Callable[[ir.Value], Operand] = as_ope
         tuple(None if value is None else operand(value) for value in node.inputs),
         tuple(operand(value) for value in node.outputs),
         {name: _plain(attribute) for name, attribute in node.attributes.items()},
-        sources=sources(node),
+        sources=names(node),
     )
 
 

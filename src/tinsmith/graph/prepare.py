@@ -54,7 +54,7 @@ def prepare(source: ir.Model, outputs: Sequence[str] | None) -> ir.Model:
     _refuse_training(training)
     check_outputs(graph)
     name_nodes(graph)
-    remember(graph)
+    remember(graph, recorded=model.producer_name == "pytorch")
     refuse(graph)
     dequantize(model)
     expand(model, [node for node in graph.all_nodes() if not _is_own(node)])

@@ -8,17 +8,20 @@ conversion, folding) is found again by the names of nodes and of their results, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
 import onnx_ir as ir
 
+from tinsmith.graph import modules
+
 Kind = Literal["kept", "rewritten", "absorbed", "constant", "removed"]
 
 _SOURCES = "tinsmith.sources"
 _USER = "tinsmith.user"
+_ALIASES = "tinsmith.aliases"
 _CHANGE = "tinsmith.change"
 _LOOKS_AT_SHAPES = ("Shape", "Size")
 
@@ -32,12 +35,14 @@ class UserNode:
         op_type: Its operator there.
         outputs: Names of its results, and of all values in the graphs it carries.
         fixed: Whether constants and static shapes alone decide its results.
+        aliases: Other names that users may call it by: those of modules (`tinsmith.graph.modules`).
     """
 
     name: str
     op_type: str
     outputs: tuple[str, ...]
     fixed: bool
+    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +72,13 @@ class Change:
     gone: dict[str, None] = field(default_factory=dict)
 
 
-def remember(graph: ir.Graph) -> tuple[UserNode, ...]:
-    """Takes the nodes of a graph, whose names are unique, for the user's."""
+def remember(graph: ir.Graph, *, recorded: bool = False) -> tuple[UserNode, ...]:
+    """Takes the nodes of a graph, whose names are unique, for the user's.
+
+    Args:
+        graph: Before any rewrite.
+        recorded: Whether names of nodes hold modules, as those of PyTorch's older exporter do.
+    """
     fixed: set[ir.Node] = set()
     found = []
     for node in graph:
@@ -78,9 +88,15 @@ def remember(graph: ir.Graph) -> tuple[UserNode, ...]:
         name = node.name or ""
         node.meta[_SOURCES] = (name,)
         made = (value.name or "" for step in (node, *inner_nodes(node)) for value in step.outputs)
-        found.append(UserNode(name, node.op_type, tuple(made), node in fixed))
-    graph.meta[_USER] = tuple(found)
+        known_as = modules.aliases(node, recorded=recorded)
+        found.append(UserNode(name, node.op_type, tuple(made), node in fixed, known_as))
+    _note(graph, found)
     return tuple(found)
+
+
+def _note(graph: ir.Graph, known: Sequence[UserNode]) -> None:
+    graph.meta[_USER] = tuple(known)
+    graph.meta[_ALIASES] = {user.name: user.aliases for user in known if user.aliases}
 
 
 def remembered(graph: ir.Graph) -> tuple[UserNode, ...]:
@@ -101,7 +117,7 @@ def inner_nodes(node: ir.Node) -> Iterator[ir.Node]:
 
 def recall(graph: ir.Graph, known: Sequence[UserNode]) -> None:
     """Finds the user's nodes again after other libraries changed the graph."""
-    graph.meta[_USER] = tuple(known)
+    _note(graph, known)
     names = {user.name for user in known}
     makers = {output: user.name for user in known for output in user.outputs if output}
     for node in graph:
@@ -114,6 +130,13 @@ def sources(node: ir.Node) -> tuple[str, ...]:
     """Names of the user's nodes that a node does the work of."""
     found: tuple[str, ...] = node.meta.get(_SOURCES, ())
     return found
+
+
+def names(node: ir.Node) -> tuple[str, ...]:
+    """By what names users may mean a node: those of their nodes that it does the work of, and the aliases of these."""
+    known: Mapping[str, tuple[str, ...]] = {} if node.graph is None else node.graph.meta.get(_ALIASES, {})
+    found = sources(node)
+    return tuple(dict.fromkeys((*found, *(alias for name in found for alias in known.get(name, ())))))
 
 
 @contextmanager

@@ -49,7 +49,7 @@ class FloatNode:
         outputs: Operands computed here.
         attributes: ONNX attributes that are present, as plain values.
         body: The nodes that compute it, in order, where it stands for several (`tinsmith.ops.functions`).
-        sources: Names of the nodes of the user's graph that it does the work of.
+        sources: Names of the nodes of the user's graph that it does the work of, and of the modules those come from.
     """
 
     op_type: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tinsmith.errors import RecipeError, UnsupportedError
@@ -14,6 +15,7 @@ from tinsmith.targets import Target
 if TYPE_CHECKING:
     import onnx_ir as ir
 
+    from tinsmith.importers.hints import Hints
     from tinsmith.ops.floatnode import Network
     from tinsmith.placement import Decision
 
@@ -36,16 +38,26 @@ class Opened:
         return {name: decision.bits for name, decision in self.placement.items()}
 
 
-def open_model(model: Any, recipe: Recipe, target: Target, tell: Progress) -> Opened:
+def hints_for(recipe: Recipe, data: Any, example_input: Any) -> Hints:
+    """What is known of the inputs of a model that does not say itself."""
+    from tinsmith.calibrate.peek import first_samples
+    from tinsmith.importers.hints import Hints
+
+    look = None if data is None else partial(first_samples, data, recipe.preprocessing.layout)
+    return Hints(example_input, recipe.input_shapes, look)
+
+
+def open_model(model: Any, recipe: Recipe, target: Target, tell: Progress, hints: Hints | None = None) -> Opened:
     """Read, bring into canonical form, place."""
     from tinsmith import importers
     from tinsmith.graph.canonical import canonicalize
     from tinsmith.graph.functions import small_tables, without_functions
     from tinsmith.graph.head import head_notes, way_out
     from tinsmith.graph.network import network
+    from tinsmith.importers.notes import notes
 
     tell("read the model", 0, None)
-    source = importers.load(model)
+    source = importers.load(model, hints)
     with way_out(source, bool(recipe.outputs)):
         canonical = canonicalize(source, input_shapes=recipe.input_shapes or None, outputs=recipe.outputs or None)
         canonical, done = _split(canonical, recipe.splits)
@@ -55,7 +67,8 @@ def open_model(model: Any, recipe: Recipe, target: Target, tell: Progress) -> Op
     if small:
         net = without_functions(net, small)
         placement = _placed(net, recipe, target)
-    return Opened(canonical, net, placement, (*done, *(() if recipe.outputs else head_notes(source))))
+    heads = () if recipe.outputs else head_notes(source)
+    return Opened(canonical, net, placement, (*notes(source), *done, *heads))
 
 
 def _split(model: ir.Model, splits: Sequence[Split]) -> tuple[ir.Model, tuple[str, ...]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinsmith.errors import DataError
 from tinsmith.pipeline.choosing import CHECKED_SAMPLES, calibrate, choose, tune_weights
-from tinsmith.pipeline.opening import Progress, open_model
+from tinsmith.pipeline.opening import Progress, hints_for, open_model
 from tinsmith.pipeline.promoting import promote
 from tinsmith.pipeline.refusing import (
     refuse_idle,
@@ -25,7 +25,14 @@ if TYPE_CHECKING:
 
 
 def run(
-    model: Any, data: Any, recipe: Recipe, target: Target, progress: Progress | None = None, labels: Any = None
+    model: Any,
+    data: Any,
+    recipe: Recipe,
+    target: Target,
+    progress: Progress | None = None,
+    labels: Any = None,
+    *,
+    example_input: Any = None,
 ) -> Quantized:
     """Run all stages with the choices of ``recipe``."""
     from tinsmith.lower import lower
@@ -36,7 +43,7 @@ def run(
 
     tell: Progress = progress if progress is not None else lambda stage, done, total: None
     refuse_idle(recipe, data, labels)
-    opened = open_model(model, recipe, target, tell)
+    opened = open_model(model, recipe, target, tell, hints_for(recipe, data, example_input))
     refuse_idle_scopes(opened.network, opened.widths, recipe, target)
     refuse_unmeasurable(opened.network, recipe, labelled=labels is not None)
     seen = calibrate(opened, data, recipe, target, tell, labels)
@@ -77,7 +84,14 @@ def run(
 
 
 def examine_data(
-    model: Any, data: Any, recipe: Recipe, target: Target, progress: Progress | None = None, *, methods: bool = False
+    model: Any,
+    data: Any,
+    recipe: Recipe,
+    target: Target,
+    progress: Progress | None = None,
+    *,
+    methods: bool = False,
+    example_input: Any = None,
 ) -> Guidance:
     """Run the stages up to calibration, and say what the samples are good for.
 
@@ -87,7 +101,7 @@ def examine_data(
     from tinsmith.calibrate.guidance import methods_compared
 
     tell: Progress = progress if progress is not None else lambda stage, done, total: None
-    opened = open_model(model, recipe, target, tell)
+    opened = open_model(model, recipe, target, tell, hints_for(recipe, data, example_input))
     found = calibrate(opened, data, recipe, target, tell, histograms=methods)
     if found.guidance is None:
         raise DataError("there are none.", subject="calibration data", hint="Give a few dozen samples.")

@@ -43,12 +43,13 @@ def quantize(
     color: str | None = None,
     layout: str | None = None,
     recipe: Recipe | str | Path | None = None,
+    example_input: Any = None,
     progress: Progress | None = None,
 ) -> Quantized:
     """Quantize a trained float model for a chip.
 
     Args:
-        model: A path to an ONNX file, an `onnx.ModelProto` or an onnx-ir model. Never modified.
+        model: What `tinsmith.importers.load` takes: the path of a file, or a model in memory. Never modified.
         data: Calibration data: `.npy`, `.npz` or a folder of images by path, arrays, or any iterable of samples or
             batches; see `tinsmith.calibrate`. None for a model that is quantized already (QuantizeLinear,
             DequantizeLinear, QLinearConv…): the formats follow the ranges it brings. With data, its values count as
@@ -78,6 +79,8 @@ def quantize(
         color: Likewise.
         layout: Likewise.
         recipe: A `Recipe` or the path of a TOML file; the other arguments override it.
+        example_input: What a PyTorch model is called with: a tensor or array with its batch axis, a tuple of them, or a
+            dict by the name of the argument. By default inputs of ``input_shapes``, else the first of the data.
         progress: Called while stages run.
 
     Returns:
@@ -109,7 +112,7 @@ def quantize(
         samples=samples,
         preprocessing=_pictures(mean, std, size, color, layout),
     )
-    return run(model, data, chosen, chip, progress, labels)
+    return run(model, data, chosen, chip, progress, labels, example_input=example_input)
 
 
 def examine(
@@ -127,6 +130,7 @@ def examine(
     color: str | None = None,
     layout: str | None = None,
     recipe: Recipe | str | Path | None = None,
+    example_input: Any = None,
     methods: bool = False,
     progress: Progress | None = None,
 ) -> Guidance:
@@ -144,7 +148,7 @@ def examine(
         samples=samples,
         preprocessing=_pictures(mean, std, size, color, layout),
     )
-    return examine_data(model, data, chosen, chip, progress, methods=methods)
+    return examine_data(model, data, chosen, chip, progress, methods=methods, example_input=example_input)
 
 
 def _chosen(

@@ -17,6 +17,8 @@ from tinsmith.graph.functions import small_tables, without_functions
 from tinsmith.graph.head import AUTO, head_notes, suggest_outputs
 from tinsmith.graph.network import network as network_of
 from tinsmith.graph.provenance import Origin
+from tinsmith.importers.hints import Hints
+from tinsmith.importers.notes import notes
 from tinsmith.ops.floatnode import FloatNode, Network
 from tinsmith.ops.steps import activations_after_linear, upper_bound
 from tinsmith.placement import Decision, Placement, forced, place_rest, refusals
@@ -37,19 +39,22 @@ def check(
     esp_dl: str | None = None,
     input_shapes: Mapping[str, Sequence[int]] | None = None,
     outputs: Sequence[str] | str | None = None,
+    example_input: Any = None,
 ) -> Verdict:
     """Say whether a model will run on a chip, before any calibration data are collected.
 
     All reasons are collected. What shows only in scales and layouts is found by quantizing for once with random input.
 
     Args:
-        model: A path to an ONNX file, an `onnx.ModelProto` or an onnx-ir model. Never modified.
+        model: What `tinsmith.importers.load` takes: the path of a file, or a model in memory. Never modified.
         target: The chip.
         bits: 8 or 16.
         int16: Regular expressions of layer names that run in int16.
         esp_dl: The firmware's version of ESP-DL, such as ``3.3.9``; by default the target's.
         input_shapes: Shapes of inputs with open dimensions.
         outputs: Cut the model at these values; ``auto`` before the heads of detectors.
+        example_input: What a PyTorch model is called with, where ``input_shapes`` do not say it: see
+            `tinsmith.quantize`.
 
     Returns:
         The verdict: `.deployable`, `.rows`, `.notes`.
@@ -62,17 +67,18 @@ def check(
     chip = find(target, esp_dl)
     patterns = (int16,) if isinstance(int16, str) else tuple(int16)
     ends = (outputs,) if isinstance(outputs, str) else outputs
-    source = importers.load(model)
+    source = importers.load(model, Hints(example_input, input_shapes or {}))
     label = str(model) if isinstance(model, (str, Path)) else source.graph.name or "the model"
 
     def decide(where: Sequence[str] | None) -> Verdict:
         return _decide(label, open_model(source, input_shapes, where), chip, bits, patterns)
 
     verdict = decide(ends)
+    verdict = replace(verdict, notes=(*notes(source), *verdict.notes))
     if ends:
         return verdict
-    hints = _cut_notes(source, decide) if not verdict.deployable else head_notes(source)
-    return replace(verdict, notes=(*hints, *verdict.notes))
+    heads = _cut_notes(source, decide) if not verdict.deployable else head_notes(source)
+    return replace(verdict, notes=(*heads, *verdict.notes))
 
 
 def _decide(label: str, opened: Opened, chip: Target, bits: int, patterns: Sequence[str]) -> Verdict:
