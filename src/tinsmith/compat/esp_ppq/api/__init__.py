@@ -9,6 +9,7 @@ _HOMES = {
         [
             "espdl_quantize_onnx",
             "espdl_quantize_torch",
+            "generate_test_value",
             "get_target_platform",
             "insert_streaming_cache_on_var",
         ],
@@ -35,6 +36,40 @@ _HOMES = {
             "WeightSplitSetting",
         ],
         "api.setting",
+    ),
+    **dict.fromkeys(
+        [
+            "DEQUANTIZE_GRAPH",
+            "DISABLE_CUDA_KERNEL",
+            "ENABLE_CUDA_KERNEL",
+            "dispatch_graph",
+            "dump_torch_to_onnx",
+            "export_ppq_graph",
+            "format_graph",
+            "load_graph",
+            "load_native_graph",
+            "load_onnx_graph",
+            "load_torch_model",
+            "manop",
+            "quantize_native_model",
+            "quantize_onnx_model",
+            "quantize_torch_model",
+        ],
+        "api.interface",
+    ),
+    **dict.fromkeys(
+        ["AutoQuantSearchSetting", "espdl_auto_quantize_onnx", "load_best_setting", "low_latency_candidate_filter"],
+        "autoquant",
+    ),
+    **dict.fromkeys(
+        [
+            "register_calibration_observer",
+            "register_network_exporter",
+            "register_network_parser",
+            "register_network_quantizer",
+            "register_operation_handler",
+        ],
+        "lib",
     ),
 }
 

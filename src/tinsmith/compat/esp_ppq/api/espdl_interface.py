@@ -12,6 +12,7 @@ from tinsmith.compat.esp_ppq.api.arguments import Arguments, extra_options, widt
 from tinsmith.compat.esp_ppq.core.quant import TargetPlatform
 from tinsmith.compat.esp_ppq.platforms import platform_of
 from tinsmith.errors import RecipeError
+from tinsmith.extras import require
 from tinsmith.targets import find
 
 if TYPE_CHECKING:
@@ -59,6 +60,38 @@ def insert_streaming_cache_on_var(
         The options by value name. `espdl_quantize_onnx` refuses them so far.
     """
     return {var_name: {"window_size": window_size, "op_name": op_name, "frame_axis": frame_axis}}
+
+
+def get_random_inputs(input_shape: Any, dtype: Any = None, device: str = "cpu") -> list[Any]:
+    """Tensors of normally distributed numbers, one for each shape."""
+    from tinsmith.compat.esp_ppq.samples import shapes_of
+
+    torch = require("torch", "torch", "get_random_inputs")
+    return [torch.randn(shape, dtype=dtype, device=device) for shape in shapes_of(input_shape)]
+
+
+def generate_test_value(
+    graph: BaseGraph, running_device: str, inputs: Any, output_names: list[str] | None = None
+) -> dict[str, dict[str, Any]]:
+    """A sample and what the chip makes of it, as real numbers.
+
+    Args:
+        graph: Quantized.
+        running_device: Of no effect.
+        inputs: The sample.
+        output_names: Which values; the outputs by default.
+
+    Returns:
+        ``{"inputs": {name: tensor}, "outputs": {name: tensor}}``.
+    """
+    from tinsmith.compat.esp_ppq.core.tensors import tensor
+    from tinsmith.compat.esp_ppq.executor.torch import TorchExecutor
+
+    executor = TorchExecutor(graph)
+    names = list(graph.outputs) if output_names is None else list(output_names)
+    outputs = executor.forward(inputs, names)
+    given = {name: tensor(array) for name, array in executor.prepare_input(inputs).items()}
+    return {"inputs": given, "outputs": dict(zip(names, outputs, strict=True))}
 
 
 def espdl_quantize_onnx(
