@@ -158,7 +158,7 @@ def test_what_is_not_onnx(name: str, content: bytes, message: str, tmp_path: Pat
 def test_absent_files_and_folders(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"absent\.onnx: the file does not exist"):
         load(tmp_path / "absent.onnx")
-    with pytest.raises(ModelError, match="this is not a file"):
+    with pytest.raises(ModelError, match=r"holds no saved_model\.pb: it is not a SavedModel"):
         load(tmp_path)
 
 

@@ -27,15 +27,24 @@ REDUCTIONS: Mapping[str, Callable[[Array, tuple[int, ...]], Array]] = {
     "ReduceSumSquare": lambda x, axes: np.sum(np.square(x), axes, keepdims=True),
     "ReduceL1": lambda x, axes: np.sum(np.abs(x), axes, keepdims=True),
     "ReduceL2": lambda x, axes: np.sqrt(np.sum(np.square(x), axes, keepdims=True)),
+    "GlobalAveragePool": lambda x, axes: np.mean(x, axes, keepdims=True),
 }
-"""Reductions a formula may hold; their axes are input 1 (`tinsmith.graph.passes.explicit`)."""
+"""Reductions a formula may hold; their axes are input 1 (`tinsmith.graph.passes.explicit`), or all behind channels."""
 _RESHAPES = ("Reshape", "Squeeze", "Unsqueeze", "Flatten")
 
 
 def reduced_axes(node: ir.Node) -> tuple[int, ...] | None:
     """The axes a reduction of `REDUCTIONS` goes over; None for anything else."""
-    axes = constant(node.inputs[1]) if node.op_type in REDUCTIONS and len(node.inputs) == 2 else None
+    source = node.inputs[0] if node.op_type in REDUCTIONS else None
+    if source is None or len(node.inputs) > 2:
+        return None
+    axes = constant(node.inputs[1]) if len(node.inputs) == 2 else _spatial(node.op_type, len(shape_of(source)))
     return None if axes is None or not axes.size else tuple(int(axis) for axis in axes)
+
+
+def _spatial(op_type: str, rank: int) -> Array | None:
+    """The axes of an operator that has no input for them."""
+    return np.arange(2, rank) if op_type == "GlobalAveragePool" else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,7 +92,7 @@ def _compute(node: FloatNode, values: Mapping[str, Array]) -> Array:
     first = node.input(0)
     x = values[first.name] if first.const is None else first.const.astype(np.float64)
     if node.op_type in REDUCTIONS:
-        axes = node.const(1)
+        axes = node.const(1) if len(node.inputs) == 2 else _spatial(node.op_type, x.ndim)
         assert axes is not None
         return REDUCTIONS[node.op_type](x, tuple(axes.tolist())).reshape(node.outputs[0].shape)
     if node.op_type in _RESHAPES:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinsmith.errors import ModelError
 from tinsmith.importers.hints import Hints
+from tinsmith.importers.recognize import tensorflow_kind
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -19,6 +20,7 @@ _ACCEPTED = (
     "Accepted: the path of an .onnx, .pt2, .keras, .h5 or .tflite file or of a TensorFlow SavedModel; the bytes of an "
     "ONNX or TFLite file; a PyTorch, Keras, ONNX or onnx_ir model in memory."
 )
+_HEAD = 4096
 _SUFFIXES = {
     ".pt2": "torch",
     ".pt": "torch",
@@ -55,15 +57,15 @@ def load(source: Any, hints: Hints | None = None) -> ir.Model:
         ModelError: The source cannot be read, is invalid, or is of a kind that is not supported.
         MissingExtraError: The framework is needed, and not installed.
     """
-    name = _importer(source)
+    name = format_of(source)
     if name is None:
         raise ModelError(f"a {type(source).__name__} is not a model.", hint=_ACCEPTED)
     model: ir.Model = importlib.import_module(f"tinsmith.importers.{name}").load(source, hints or Hints())
     return model
 
 
-def _importer(source: Any) -> str | None:
-    """The module that reads a source; None where none does."""
+def format_of(source: Any) -> str | None:
+    """The module that reads a source, such as ``onnx``; None where none does."""
     if isinstance(source, (str, Path)):
         return _of_path(Path(source))
     if isinstance(source, (bytes, bytearray, memoryview)):
@@ -74,5 +76,8 @@ def _importer(source: Any) -> str | None:
 
 def _of_path(path: Path) -> str:
     if path.is_dir():
-        return "tensorflow" if (path / "saved_model.pb").exists() else "onnx"
+        return "tensorflow"
+    if path.suffix.lower() == ".pb" and path.is_file():
+        with path.open("rb") as file:
+            return "tensorflow" if tensorflow_kind(file.read(_HEAD)) else "onnx"
     return _SUFFIXES.get(path.suffix.lower(), "onnx")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,8 @@ class Kind:
 _TORCH = "Give it a name that ends in .pt2 (torch.export.save) or .pt (TorchScript)."
 _KERAS = "Give it a name that ends in .keras, or in .h5 for HDF5."
 _TFLITE = "Give it a name that ends in .tflite."
+_GRAPH = "Give it a name that ends in .pb."
+_SAVED_MODEL = "Give the folder it is in, by its path."
 
 _UNPACK = "Unpack it and give the model in it."
 _STARTS: Mapping[bytes, Kind] = MappingProxyType(
@@ -65,7 +68,47 @@ def recognize(data: bytes) -> Kind | None:
         return Kind("a TensorFlow Lite model", _TFLITE)
     if data[4:8] == b"ORTM":
         return Kind("a model in ONNX Runtime's own format", "Give the .onnx file it was made from.")
+    tensorflow = tensorflow_kind(data)
+    if tensorflow is not None:
+        frozen = tensorflow == "graph"
+        what = "a frozen TensorFlow graph" if frozen else "the graph of a TensorFlow SavedModel"
+        return Kind(what, _GRAPH if frozen else _SAVED_MODEL)
     return _text(start, data[:_HEAD])
+
+
+def tensorflow_kind(data: bytes) -> Literal["graph", "saved model"] | None:
+    """Which of TensorFlow's protobufs a file is; None for others, such as ONNX models.
+
+    A `GraphDef` begins with a node, which begins with its name; a `SavedModel` with its version, 1, and a graph, which
+    begins with what it is. An ONNX model begins with a number, and goes on with texts.
+
+    Args:
+        data: The file, or its first bytes.
+    """
+    if data[:1] == b"\n":
+        node = _inside(data, 1)
+        return "graph" if node is not None and data[node : node + 1] == b"\n" and _is_named(data, node) else None
+    if data[:3] == b"\x08\x01\x12":
+        graph = _inside(data, 3)
+        return "saved model" if graph is not None and data[graph : graph + 1] == b"\n" else None
+    return None
+
+
+def _inside(data: bytes, at: int) -> int | None:
+    """Where a protobuf message begins whose length stands at a place; None where there is none."""
+    for end in range(at, min(at + 5, len(data))):
+        if data[end] < 0x80:
+            return end + 1
+    return None
+
+
+def _is_named(data: bytes, node: int) -> bool:
+    """Whether a name and an operation follow, both short texts."""
+    name = _inside(data, node + 1)
+    if name is None or name != node + 2:
+        return False
+    end = name + data[name - 1]
+    return data[name:end].isascii() and data[end : end + 1] == b"\x12"
 
 
 def _archive(data: bytes) -> Kind:

@@ -101,6 +101,13 @@ def test_over_channels_behind_transposes(text: str) -> None:
     check(build(text, (1,), (1, 8, 3, 5), **column), ["Transpose", kind, "Transpose"])
 
 
+def test_means_written_as_pools() -> None:
+    pools = LAYER["tensorflow"].replace("ReduceMean", "GlobalAveragePool")
+    assert epsilon(check(build(pools), ["LayerNormalization"])) == pytest.approx(1e-3)
+    plane = build(LAYER["without scale and bias"].replace("ReduceMean", "GlobalAveragePool"), shape=(1, 8, 3, 5))
+    assert check(plane, ["LayerNormalization"]).graph[0].attributes["axis"].value == 2
+
+
 def test_lp_over_channels_needs_no_transposes() -> None:
     check(build(LP["torch normalize"], (1,), (1, 8, 3, 5)), ["LpNormalization"])
 
