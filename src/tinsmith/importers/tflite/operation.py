@@ -15,7 +15,8 @@ import onnx_ir as ir
 
 from tinsmith.errors import UnsupportedError
 from tinsmith.graph.edit import add_constant, fresh
-from tinsmith.importers.tflite.elements import integers_of, is_quantized, numbers_of
+from tinsmith.graph.ranges import Range
+from tinsmith.importers.tflite.elements import dtype_of, is_quantized
 from tinsmith.importers.tflite.file import Array, Operator, Tensor
 
 Result = ir.Value | Sequence[ir.Value]
@@ -38,6 +39,12 @@ class Scope(Protocol):
 
     def value(self, index: int) -> ir.Value:
         """The value of a tensor."""
+
+    def elements(self, index: int) -> Array | None:
+        """The elements of a constant as they are stored, None for a value that is computed."""
+
+    def numbers(self, index: int) -> Array:
+        """The elements of a constant, real numbers where they are quantized."""
 
     def body(self, index: int, name: str) -> ir.Graph:
         """Another graph of the file, translated."""
@@ -70,6 +77,7 @@ class Operation:
         kind: Name of the operator.
         name: Of its first result; nodes and constants are named after it.
         nodes: What it has become so far, in order.
+        limits: The smallest and largest number that the first result takes, where an option says so.
     """
 
     def __init__(self, scope: Scope, operator: Operator, name: str) -> None:
@@ -78,6 +86,7 @@ class Operation:
         self.kind = operator.kind
         self.name = name
         self.nodes: list[ir.Node] = []
+        self.limits: Range | None = None
 
     def __contains__(self, index: int) -> bool:
         """Whether input ``index`` is there."""
@@ -101,6 +110,14 @@ class Operation:
         """Output ``index`` as in the file."""
         return self.scope.tensors[self.operator.outputs[index]]
 
+    def result_dtype(self) -> ir.DataType:
+        """The type of the first output in ONNX."""
+        return dtype_of(self.result())
+
+    def note_range(self, low: float, high: float) -> None:
+        """Says which numbers the first output takes."""
+        self.limits = (float(low), float(high))
+
     def value(self, index: int = 0) -> ir.Value:
         """Input ``index``."""
         self.tensor(index)
@@ -118,9 +135,13 @@ class Operation:
         """The number of dimensions of input ``index``."""
         return len(self.shape(index))
 
+    def is_open(self, index: int = 0) -> bool:
+        """Whether a dimension other than the batch is not known."""
+        return -1 in self.tensor(index).signature[1:]
+
     def is_constant(self, index: int) -> bool:
         """Whether input ``index`` is stored in the file."""
-        return index in self and _stored(self.tensor(index))
+        return index in self and self.scope.elements(self.operator.inputs[index]) is not None
 
     def array(self, index: int) -> Array:
         """The elements of a constant: real numbers where they are quantized.
@@ -128,8 +149,12 @@ class Operation:
         Raises:
             UnsupportedError: It is computed.
         """
-        self._refuse_computed(index)
-        return numbers_of(self.tensor(index))
+        self._stored(index)
+        return self.scope.numbers(self.operator.inputs[index])
+
+    def is_zero(self, index: int) -> bool:
+        """Whether input ``index`` is a constant of zeros."""
+        return self.is_constant(index) and not self.array(index).any()
 
     def ints(self, index: int) -> tuple[int, ...]:
         """The elements of a constant of plain integers.
@@ -137,19 +162,27 @@ class Operation:
         Raises:
             UnsupportedError: They are computed.
         """
-        self._refuse_computed(index)
-        array = integers_of(self.tensor(index))
+        array = self._stored(index)
         if array.dtype.kind not in "iub":
             raise ValueError(f"input {index} is not made of integers")
         return tuple(int(element) for element in array.reshape(-1))
 
-    def _refuse_computed(self, index: int) -> None:
+    def _stored(self, index: int) -> Array:
         tensor = self.tensor(index)
-        if not _stored(tensor):
+        array = self.scope.elements(self.operator.inputs[index])
+        if array is None:
             raise UnsupportedError(
-                f"input {index} ({tensor.name!r}) is computed, not constant.",
+                f"its input {index} ({tensor.name!r}) is computed, not constant.",
                 hint="Convert the model with static shapes.",
             )
+        return array
+
+    def wide(self, index: int) -> ir.Value:
+        """Input ``index``, a list of integers, as ONNX wants those: of 64 bits, one dimension."""
+        if self.is_constant(index):
+            return self.ints_of(self.ints(index), f"ints_{index}")
+        value = self.emit("Cast", self.value(index), to=ir.DataType.INT64)
+        return value if self.rank(index) else self.emit("Reshape", value, self.ints_of((-1,), f"list_{index}"))
 
     def is_float(self, index: int = 0) -> bool:
         """Whether input ``index`` holds real numbers."""
@@ -173,7 +206,7 @@ class Operation:
 
     def ints_of(self, numbers: Sequence[int], what: str) -> ir.Value:
         """A list of integers as a new constant."""
-        return self.constant(np.array(numbers, np.int64).reshape(-1), what)
+        return self.constant(np.array(tuple(numbers), np.int64).reshape(-1), what)
 
     def number(self, number: float, what: str) -> ir.Value:
         """A real number as a new constant."""
@@ -183,9 +216,8 @@ class Operation:
         """Input ``index`` with another order of dimensions; a constant stays one, with its name."""
         if not self.is_constant(index):
             return self.emit("Transpose", self.value(index), perm=tuple(perm))
-        tensor = self.tensor(index)
-        array = np.ascontiguousarray(numbers_of(tensor).transpose(perm))
-        return add_constant(self.scope.graph, array, tensor.name or f"{self.name}/weights")
+        array = np.ascontiguousarray(self.array(index).transpose(perm))
+        return add_constant(self.scope.graph, array, self.tensor(index).name or f"{self.name}/weights")
 
     def emit(self, op_type: str, *inputs: ir.Value | None, **attributes: Any) -> ir.Value:
         """A node with one output."""
@@ -217,7 +249,3 @@ class Operation:
     def main(self) -> ir.Node:
         """The node that does the work and is named after the result."""
         return next((node for node in self.nodes if node.op_type not in _LAYOUT), self.nodes[-1])
-
-
-def _stored(tensor: Tensor) -> bool:
-    return not tensor.variable and (tensor.data is not None or 0 in tensor.shape)

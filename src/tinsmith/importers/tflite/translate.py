@@ -9,16 +9,17 @@ from contextlib import contextmanager
 import onnx_ir as ir
 
 from tinsmith.errors import ModelError, UnsupportedError
-from tinsmith.graph.edit import add_constant, fresh
+from tinsmith.graph.edit import add_constant, constant, fresh, is_constant
 from tinsmith.graph.foreign import refused
 from tinsmith.graph.opset import IR_VERSION, OPSET
 from tinsmith.graph.ranges import Range, attach
-from tinsmith.importers.tflite.elements import dtype_of, numbers_of, range_of
-from tinsmith.importers.tflite.file import Graph, Operator
+from tinsmith.importers.tflite.elements import dtype_of, integers_of, numbers_of, range_of
+from tinsmith.importers.tflite.file import Array, Graph, Operator
 from tinsmith.importers.tflite.operation import Operation, table
 
 DOMAIN = "tflite"
 """Of nodes that stand for operators which could not be translated."""
+_SAME = ("Transpose", "Identity")
 _DEEPEST = 8
 _MISFITS = (ValueError, IndexError, TypeError, OverflowError, ZeroDivisionError, struct.error)
 
@@ -59,6 +60,7 @@ class _Translation:
         self.ranges: dict[str, Range] = {}
         self.graph = ir.Graph([], [], nodes=[], opset_imports={"": OPSET, DOMAIN: 1}, name=self.source.name or "main")
         self.computed: dict[int, ir.Value] = {}
+        self.results: set[int] = set()
 
     def run(self) -> ir.Graph:
         """Translates all operators, in the file's order."""
@@ -84,10 +86,26 @@ class _Translation:
                     f"reads {tensor.name!r}, which keeps its elements from one run to the next.",
                     hint="Convert the model without state: give the state as an input, or process whole sequences.",
                 )
-            if tensor.data is None and 0 not in tensor.shape:
+            if not self._is_stored(index):
                 raise ValueError(f"{tensor.name!r} is read before anything computes it")
             self.computed[index] = add_constant(self.graph, numbers_of(tensor), self._name(index))
         return self.computed[index]
+
+    def _is_stored(self, index: int) -> bool:
+        tensor = self.tensors[index]
+        return not tensor.variable and (tensor.data is not None or 0 in tensor.shape)
+
+    def elements(self, index: int) -> Array | None:
+        """The elements of a constant as they are stored, or were computed from those; None for other values."""
+        if self._is_stored(index) and index not in self.results:
+            return integers_of(self.tensors[index])
+        return constant(self.computed.get(index))
+
+    def numbers(self, index: int) -> Array:
+        """The elements of a constant: real numbers where it is quantized."""
+        value = self.computed.get(index)
+        found = None if value is None else constant(value)
+        return numbers_of(self.tensors[index]) if found is None else found
 
     def body(self, index: int, name: str) -> ir.Graph:
         """Another graph of the file; its values have names that begin with ``name``."""
@@ -151,8 +169,9 @@ class _Translation:
                 raise ValueError(f"it has {len(operator.outputs)} outputs, not {len(results)}")
             self.graph.extend(operation.nodes)
             for number, (index, value) in enumerate(zip(operator.outputs, results, strict=True)):
-                value.name = name if not number else fresh(self.graph, self._name(index))
-                self._hold(index, value)
+                if not is_constant(value):
+                    value.name = name if not number else fresh(self.graph, self._name(index))
+                self._hold(index, value, None if number else operation.limits)
 
     def _results(self, operation: Operation) -> Sequence[ir.Value]:
         """What an operator computes: values that nothing else has computed."""
@@ -163,9 +182,11 @@ class _Translation:
         results = [found] if isinstance(found, ir.Value) else list(found)
         own = {value for node in operation.nodes for value in node.outputs}
         for number, value in enumerate(results):
-            if value not in own or value in results[:number]:
+            folded = is_constant(value) and not operation.nodes
+            if not folded and (value not in own or value in results[:number]):
                 results[number] = operation.emit("Identity", value)
-        operation.main().name = operation.name
+        if operation.nodes:
+            operation.main().name = operation.name
         return results
 
     def _refused(self, operation: Operation, error: UnsupportedError) -> Sequence[ir.Value]:
@@ -184,18 +205,24 @@ class _Translation:
             value.shape = ir.Shape(self.tensors[index].shape)
         return node.outputs
 
-    def _hold(self, index: int, value: ir.Value) -> None:
+    def _hold(self, index: int, value: ir.Value, limits: Range | None = None) -> None:
         """Notes what a tensor is, and its range."""
         if index in self.computed:
             raise ValueError(f"{self.tensors[index].name!r} is computed twice")
         self.computed[index] = value
-        limits = range_of(self.tensors[index])
-        held: ir.Value | None = value
-        while limits is not None and held is not None and held.name:
-            self.ranges[held.name] = limits
-            # The same elements in ONNX's order, which are what is left when the Transposes are gone.
-            node = held.producer()
-            held = None if node is None or node.op_type != "Transpose" else node.inputs[0]
+        self.results.add(index)
+        self._note(value, limits or range_of(self.tensors[index]))
+
+    def _note(self, value: ir.Value, limits: Range | None) -> None:
+        """Notes a range, also of the values that are the same elements: those of which only one will be left."""
+        same = [value]
+        while (node := same[-1].producer()) is not None and node.op_type in _SAME and node.inputs[0] is not None:
+            same.append(node.inputs[0])
+        if limits is None:
+            limits = next((self.ranges[one.name] for one in same if one.name in self.ranges), None)
+        if limits is not None:
+            for one in same:
+                self.ranges.setdefault(one.name or "", limits)
 
 
 def _way_out(kind: str) -> str:
