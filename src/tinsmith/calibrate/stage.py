@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
 import onnx_ir as ir
 
 from tinsmith.calibrate.assumed import derived, from_ranges, noise, widened
-from tinsmith.calibrate.guidance import Guidance, SampleNote, guidance
+from tinsmith.calibrate.guidance import Guidance, guidance
 from tinsmith.calibrate.inputs import input_specs
 from tinsmith.calibrate.observe import observe
-from tinsmith.calibrate.per_sample import RECORDED, Share
-from tinsmith.calibrate.sources import DataSource, open_data
+from tinsmith.calibrate.per_sample import Share
+from tinsmith.calibrate.sources import open_data
+from tinsmith.calibrate.spread import Spread
 from tinsmith.calibrate.stats import Stats
 from tinsmith.errors import DataError
 from tinsmith.graph.ranges import ranges_of
@@ -37,7 +38,7 @@ class Wanted:
         bits: The widths they may be stored in.
         rounding: The chip's.
         histograms: Whether a method needs them.
-        kept: How many of the first samples to keep.
+        kept: How many samples to keep, at most.
     """
 
     values: Sequence[str]
@@ -53,7 +54,7 @@ class Calibrated:
 
     Attributes:
         stats: Of the values.
-        samples: The first ones.
+        samples: All of them, or as many as are kept, spread evenly over the data: data are often sorted.
         labels: Their classes, where they are known.
         notes: What is worth telling about where it comes from.
         guidance: What the samples are good for; None where there are none.
@@ -105,7 +106,7 @@ def on_data(
         limit=recipe.samples,
     )
     check_count(known, source.length, recipe.samples)
-    kept = _First(source, wanted.kept)
+    kept = Spread(source, wanted.kept)
     shares: dict[str, Sequence[Share]] = {}
     inputs = {value.name for value in model.graph.inputs}
     stats = observe(
@@ -121,7 +122,7 @@ def on_data(
     )
     check_count(known, stats.samples, recipe.samples)
     advice = guidance(stats.samples, kept.noted, shares, min(wanted.bits, default=8))
-    labelled = None if known is None else known[: len(kept.samples)]
+    labelled = None if known is None else known[list(kept.chosen)]
     return Calibrated(stats, kept.samples, labelled, advice.notes, advice)
 
 
@@ -159,25 +160,3 @@ def on_ranges(
         notes.append(f"the model has no range for {names}: estimated on noise. Calibration data would tell.")
     stats = from_ranges(found, network, wanted.rounding, wanted.bits, histograms=wanted.histograms)
     return Calibrated(stats, samples[: wanted.kept], notes=tuple(notes))
-
-
-class _First:
-    """Passes samples on, keeps the first few, and notes what they are."""
-
-    def __init__(self, source: DataSource, count: int) -> None:
-        self.samples: list[dict[str, Array]] = []
-        self.noted: list[SampleNote] = []
-        self._source = source
-        self._count = count
-
-    def __length_hint__(self) -> int:
-        known = self._source.length
-        return NotImplemented if known is None else known
-
-    def __iter__(self) -> Iterator[dict[str, Array]]:
-        for name, sample in self._source.labelled():
-            if len(self.noted) < RECORDED:
-                self.noted.append(SampleNote.of(name, sample))
-            if len(self.samples) < self._count:
-                self.samples.append({name: array.copy() for name, array in sample.items()})
-            yield sample

@@ -139,6 +139,7 @@ def workshop(
     from tinsmith.algorithms.draft import Workshop
     from tinsmith.algorithms.scales import choose_formats
     from tinsmith.algorithms.tune import MOST_OBSERVED, sample_count
+    from tinsmith.calibrate.spread import evenly
     from tinsmith.scopes import left_alone
 
     method = _method(opened.network, recipe)
@@ -147,7 +148,7 @@ def workshop(
         opened.network,
         state.widths,
         target,
-        seen.samples[:MOST_OBSERVED],
+        evenly(seen.samples, MOST_OBSERVED),
         lambda network, bits, stats, steps: choose_formats(network, bits, stats, target, *method, steps=steps),
         _histograms(recipe),
         left_alone(opened.network, recipe.scopes),
