@@ -38,8 +38,10 @@ _RANGED = ("INT4", "INT8", "UINT8", "INT16", "UINT16")
 
 
 def is_quantized(tensor: Tensor) -> bool:
-    """Whether the integers of a tensor stand for real numbers."""
-    return tensor.quantization is not None and tensor.type in _QUANTIZED
+    """Whether the integers of a tensor stand for real numbers; all are zero where a narrow one has the scale zero."""
+    if tensor.quantization is None or tensor.type not in _QUANTIZED:
+        return False
+    return tensor.type in _RANGED or bool(tensor.quantization.scale.any())
 
 
 def dtype_of(tensor: Tensor) -> ir.DataType:
@@ -96,6 +98,8 @@ def range_of(tensor: Tensor) -> Range | None:
     bits = int(tensor.type.lstrip("UINT"))
     low = 0 if tensor.type.startswith("U") else -(1 << (bits - 1))
     scale, zero = float(quantization.scale[0]), int(quantization.zero[0])
+    if not scale:
+        return None
     return (low - zero) * scale, (low + (1 << bits) - 1 - zero) * scale
 
 

@@ -252,7 +252,7 @@ class _Reader:
             return None
         scale = self._numbers(table, "Scale").astype(np.float32)
         zero = self._numbers(table, "ZeroPoint").astype(np.int64)
-        if not scale.size or not scale.any():
+        if not scale.size:
             return None
         if zero.size not in (1, scale.size):
             zero = np.zeros(scale.size, np.int64)

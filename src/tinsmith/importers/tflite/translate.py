@@ -13,6 +13,7 @@ from tinsmith.graph.edit import add_constant, constant, fresh, is_constant
 from tinsmith.graph.foreign import refused
 from tinsmith.graph.opset import IR_VERSION, OPSET
 from tinsmith.graph.ranges import Range, attach
+from tinsmith.importers.tflite.dilation import fuse
 from tinsmith.importers.tflite.elements import dtype_of, integers_of, numbers_of, range_of
 from tinsmith.importers.tflite.file import Array, Graph, Operator
 from tinsmith.importers.tflite.operation import Operation, table
@@ -52,9 +53,10 @@ class _Translation:
 
     def __init__(self, graphs: Sequence[Graph], index: int, subject: str, prefix: str, depth: int) -> None:
         self.graphs = graphs
-        self.source = graphs[index]
-        self.tensors = self.source.tensors
         self.subject = subject
+        with self._fitting(graphs[index].name or "the graph"):
+            self.source = fuse(graphs[index])
+        self.tensors = self.source.tensors
         self.prefix = prefix
         self.depth = depth
         self.ranges: dict[str, Range] = {}

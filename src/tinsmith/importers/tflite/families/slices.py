@@ -10,7 +10,7 @@ import onnx_ir as ir
 from tinsmith.errors import UnsupportedError
 from tinsmith.importers.tflite.operation import Operation, operator
 
-_END = (1 << 31) - 1
+END = (1 << 31) - 1
 """Behind the last element, or, negative, before the first."""
 
 
@@ -20,11 +20,11 @@ def slice_(op: Operation) -> ir.Value:
     axes = op.ints_of(range(op.rank()), "axes")
     if op.is_constant(1) and op.is_constant(2):
         starts = op.ints(1)
-        ends = [_END if size < 0 else start + size for start, size in zip(starts, op.ints(2), strict=True)]
+        ends = [END if size < 0 else start + size for start, size in zip(starts, op.ints(2), strict=True)]
         return op.emit("Slice", op.value(), op.ints_of(starts, "starts"), op.ints_of(ends, "ends"), axes)
     begin, size = op.wide(1), op.wide(2)
     rest = op.emit("Less", size, op.ints_of((0,), "zero"))
-    behind = op.emit("Where", rest, op.ints_of((_END,), "end"), op.emit("Add", begin, size))
+    behind = op.emit("Where", rest, op.ints_of((END,), "end"), op.emit("Add", begin, size))
     return op.emit("Slice", op.value(), begin, behind, axes)
 
 
@@ -59,10 +59,10 @@ def _sliced(op: Operation) -> ir.Value:
             last += first
         if _mask(op, "ShrinkAxis") & bit:
             dropped.append(place)
-            low, high, step = first, first + 1 or _END, 1
+            low, high, step = first, first + 1 or END, 1
         else:
-            low = first if not _mask(op, "Begin") & bit else (0 if step > 0 else _END)
-            high = last if not _mask(op, "End") & bit else (_END if step > 0 else -_END)
+            low = first if not _mask(op, "Begin") & bit else (0 if step > 0 else END)
+            high = last if not _mask(op, "End") & bit else (END if step > 0 else -END)
         starts.append(low)
         ends.append(high)
         steps.append(step)
@@ -84,8 +84,8 @@ def _sliced_at(op: Operation) -> ir.Value:
     steps = op.ints(3)
     count = len(steps)
     begin, end = op.wide(1), op.wide(2)
-    starts = _unless(op, "Begin", begin, [0 if step > 0 else _END for step in steps])
-    ends = _unless(op, "End", end, [_END if step > 0 else -_END for step in steps])
+    starts = _unless(op, "Begin", begin, [0 if step > 0 else END for step in steps])
+    ends = _unless(op, "End", end, [END if step > 0 else -END for step in steps])
     shrink = _mask(op, "ShrinkAxis")
     if shrink:
         bits = op.constant(np.array([bool(shrink & 1 << place) for place in range(count)]), "shrink")
@@ -131,7 +131,7 @@ def embedding_lookup(op: Operation) -> ir.Value:
 def reverse(op: Operation) -> ir.Value:
     """Turned along some axes."""
     axes = op.ints(1)
-    ends = {"starts": [-1] * len(axes), "ends": [-_END] * len(axes), "axes": axes, "steps": [-1] * len(axes)}
+    ends = {"starts": [-1] * len(axes), "ends": [-END] * len(axes), "axes": axes, "steps": [-1] * len(axes)}
     return op.emit("Slice", op.value(), *(op.ints_of(numbers, what) for what, numbers in ends.items()))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from tinsmith.errors import UnsupportedError
+from tinsmith.importers.tflite.families.slices import END
 from tinsmith.importers.tflite.operation import Operation, operator
 
 _SYMMETRIC = 1
@@ -23,6 +24,17 @@ def _pads(op: Operation, index: int) -> ir.Value:
         return op.ints_of((*pairs[::2], *pairs[1::2]), "pads")
     turned = op.emit("Transpose", op.emit("Cast", op.value(index), to=ir.DataType.INT64), perm=(1, 0))
     return op.emit("Reshape", turned, op.ints_of((-1,), "list"))
+
+
+@operator("CROP")
+def crop(op: Operation) -> ir.Value:
+    """Cuts off what pairs of input 1 say, from dimension 1 on: of `tinsmith.importers.tflite.dilation`, not of files."""
+    pairs = op.ints(1)
+    if not any(pairs):
+        return op.emit("Identity", op.value())
+    ends = [-cut if cut else END for cut in pairs[1::2]]
+    axes = op.ints_of(range(1, 1 + len(ends)), "axes")
+    return op.emit("Slice", op.value(), op.ints_of(pairs[::2], "starts"), op.ints_of(ends, "ends"), axes)
 
 
 @operator("MIRROR_PAD")
