@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.shell import error
 from tests.graph.models import model, node
 from tinsmith.errors import MissingExtraError, ModelError
 from tinsmith.importers import load
@@ -87,3 +88,12 @@ def test_folders_that_are_no_saved_models(tmp_path: Path) -> None:
     (tmp_path / "1/saved_model.pb").write_bytes(SAVED)
     with pytest.raises(ModelError, match=r"Did you mean .*/1\?"):
         load(tmp_path)
+
+
+def test_commands_take_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hide(monkeypatch)
+    (tmp_path / "net").mkdir()
+    for command in (("check",), ("quantize", "-o", tmp_path / "out"), ("calibration", "--data", tmp_path)):
+        assert "holds no saved_model.pb" in error(command[0], tmp_path / "net", *command[1:])
+    (tmp_path / "net/saved_model.pb").write_bytes(SAVED)
+    assert "pip install 'tinsmith[tensorflow]'" in " ".join(error("check", tmp_path / "net").split())

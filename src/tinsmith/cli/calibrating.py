@@ -14,12 +14,13 @@ from tinsmith.cli.options import (
     data_path,
     esp_dl_option,
     existing_file,
+    existing_model,
     opening_options,
 )
 
 
 @click.command("calibration")
-@click.argument("model", type=existing_file)
+@click.argument("model", type=existing_model)
 @click.option(
     "--data", type=data_path, required=True, metavar="PATH", help="Samples: .npy, .npz[:KEY] or a folder of images."
 )

@@ -7,11 +7,11 @@ from pathlib import Path
 import click
 
 from tinsmith.cli.group import REFUSED, say
-from tinsmith.cli.options import by_name, common_options, esp_dl_option, existing_file, opening_options, width_options
+from tinsmith.cli.options import by_name, common_options, esp_dl_option, existing_model, opening_options, width_options
 
 
 @click.command("check")
-@click.argument("model", type=existing_file)
+@click.argument("model", type=existing_model)
 @click.option("--target", metavar="CHIP", default="esp32s3", show_default=True, help="The chip.")
 @esp_dl_option
 @width_options
@@ -30,7 +30,7 @@ def check_command(
     every: bool,
     as_json: bool,
 ) -> None:
-    """Say whether a float model (.onnx) will run on a chip.
+    """Say whether a float model will run on a chip.
 
     Needs no data. Lists what is rewritten and every reason why it does not deploy; the exit code is 1 where there is
     one, and 2 where the file cannot be read.

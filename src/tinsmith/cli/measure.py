@@ -14,6 +14,7 @@ from tinsmith.cli.options import (
     data_path,
     esp_dl_option,
     existing_file,
+    existing_model,
     saturation_option,
     target_option,
     written_file,
@@ -103,7 +104,7 @@ def _compare(program: Program, outputs: dict[str, Array]) -> None:
     "--data", type=data_path, required=True, metavar="PATH", help="Samples: .npy, .npz[:KEY] or a folder of images."
 )
 @click.option("--labels", metavar="PATH", help="Class indices: .npy, .npz[:KEY], or .csv with columns file, label.")
-@click.option("--float", "float_model", type=existing_file, metavar="MODEL", help="The float model, to compare with.")
+@click.option("--float", "float_model", type=existing_model, metavar="MODEL", help="The float model, to compare with.")
 @target_option
 @esp_dl_option
 @data_options

@@ -13,6 +13,8 @@ from tinsmith.cli.group import traceback_option
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 existing_file = click.Path(exists=True, dir_okay=False, path_type=Path)
+existing_model = click.Path(exists=True, path_type=Path)
+"""A file, or the folder of a SavedModel."""
 written_file = click.Path(dir_okay=False, path_type=Path)
 written_folder = click.Path(file_okay=False, path_type=Path)
 

@@ -14,6 +14,7 @@ from tinsmith.cli.options import (
     data_path,
     esp_dl_option,
     existing_file,
+    existing_model,
     names,
     opening_options,
     share,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @click.command("quantize")
-@click.argument("model", type=existing_file)
+@click.argument("model", type=existing_model)
 @click.option(
     "--data",
     type=data_path,
@@ -87,8 +88,9 @@ def quantize_command(
     print_recipe: bool,
     **choices: Any,
 ) -> None:
-    """Quantize a float model (.onnx) for a chip.
+    """Quantize a float model for a chip.
 
+    The model: .onnx, .pt2, .keras, .h5, .tflite, the folder of a TensorFlow SavedModel, and more, see the manual.
     Writes the .espdl file that ESP-DL loads, and .info and .json for people, for example
 
     tinsmith quantize model.onnx --data calibration.npy --target esp32s3 -o build
