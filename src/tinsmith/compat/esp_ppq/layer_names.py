@@ -6,8 +6,12 @@ import difflib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tinsmith.errors import RecipeError
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,41 +20,45 @@ class LayerNames:
 
     Attributes:
         known: Their names, in order.
+        aliases: Other names that stand for one or several: paths of PyTorch modules.
+        fixed: Those of `known` that compute constants, so that nothing is left of them.
     """
 
     known: tuple[str, ...]
+    aliases: frozenset[str] = frozenset()
+    fixed: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, model: ir.Model) -> LayerNames:
+        """The names that a float model's operators go by."""
+        from tinsmith.graph.prepare import name_nodes
+        from tinsmith.graph.provenance import remember
+
+        user = model.clone()
+        name_nodes(user.graph)
+        nodes = remember(user.graph, recorded=user.producer_name == "pytorch")
+        aliases = frozenset(alias for node in nodes for alias in node.aliases)
+        return cls(tuple(node.name for node in nodes), aliases, frozenset(node.name for node in nodes if node.fixed))
 
     def pattern(self, name: str, subject: str) -> str:
         """A regular expression for exactly the operators that a name stands for.
 
         Args:
-            name: Of an operator, or the path of a PyTorch module (``features.1.conv.0``) whose operators the exporter
-                named after it.
+            name: Of an operator, or the path of a PyTorch module (``features.1.conv.0``).
             subject: The option, for messages.
 
         Raises:
             RecipeError: There is no such operator; names the closest ones.
         """
-        if name in self.known:
+        if name in self.known or name in self.aliases:
             return f"^{re.escape(name)}$"
-        prefix = f"{_scope(name)}/"
-        if any(known.startswith(prefix) for known in self.known):
-            return f"^{re.escape(prefix)}"
-        close = difflib.get_close_matches(name, self.known, n=3, cutoff=0.4)
+        close = difflib.get_close_matches(name, (*self.known, *self.aliases), n=3, cutoff=0.4)
         hint = f"Did you mean {' or '.join(map(repr, close))}?" if close else f"Operators: {_some(self.known)}."
         raise RecipeError(f"the graph has no operator {name!r}.", subject=subject, hint=hint)
 
     def patterns(self, names: Iterable[str] | None, subject: str) -> tuple[str, ...]:
         """The same for several; none for None."""
         return tuple(self.pattern(name, subject) for name in names or ())
-
-
-def _scope(path: str) -> str:
-    """How torch.onnx names the scope of a module: numbers repeat the name they are counted within."""
-    parts: list[str] = []
-    for token in path.split("."):
-        parts.append(f"{parts[-1]}.{token}" if token.isdigit() and parts else token)
-    return "".join(f"/{part}" for part in parts)
 
 
 def _some(names: Sequence[str], most: int = 12) -> str:

@@ -49,7 +49,7 @@ OPTIONS: tuple[tuple[str, str], ...] = (
     ("`fusion_setting.align_…`, `force_alignment_overlap`", "none: who shares an exponent has the one of least error"),
     ("`fusion`, others of `fusion_setting`", "refused where changed: the chip computes it this way"),
     ("`graph_format_setting`", "refused where changed"),
-    ("`lut_optimization`", "none: int16 functions are computed as on the chip"),
+    ("`lut_optimization`, `convtranspose_decomposition`", "none: what is simulated is what the chip computes"),
     ("`tqt_optimization`, `lsq_optimization`", f"refused until release {TRAINING_RELEASE}"),
     ("`blockwise_reconstruction`", f"refused until release {TRAINING_RELEASE}"),
     ("`matrix_factorization`, `extension`", "refused"),
@@ -232,7 +232,9 @@ def dispatch(platforms: Mapping[str, Any], names: LayerNames, mapped: Mapped, bi
         subject = f"dispatching of {name!r}"
         width = bits_of(platform, subject)
         pattern = names.pattern(name, subject)
-        if width is not None and width != bits:
+        if name in names.fixed:
+            mapped.notes.append(f"{subject} has no effect: it computes a constant.")
+        elif width is not None and width != bits:
             mapped.add("int16", [pattern]) if width == 16 else mapped.add("scopes", [{"layers": (pattern,), "bits": 8}])
 
 
@@ -243,6 +245,9 @@ def _fusion(setting: QuantizationSetting, mapped: Mapped) -> None:
     _unchanged(given, default, "fusion_setting", but=noted)
     for name in (name for name in given.changed(default) if given.given(name)):
         mapped.notes.append(f"fusion_setting.{name}: values that must share an exponent take the one of least error.")
+    for name in ("lut_optimization", "convtranspose_decomposition"):
+        if setting.given(name):
+            mapped.notes.append(f"{name} has no effect: what is simulated is what the chip computes.")
     for name in ("step", "target_ops"):
         if setting.lut_optimization_setting.given(name):
             mapped.notes.append(

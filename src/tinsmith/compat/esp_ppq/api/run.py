@@ -45,15 +45,12 @@ def quantized_graph(
     from tinsmith.compat.esp_ppq.layer_names import LayerNames
     from tinsmith.compat.esp_ppq.mapping import choices_of, dispatch, dispatcher
     from tinsmith.compat.esp_ppq.samples import batches, input_shapes
-    from tinsmith.graph.prepare import name_nodes
     from tinsmith.pipeline import quantize
 
     data = batches(loader, steps, collate_fn)
     source = importers.load(model)
     shapes, notes = input_shapes(source, input_shape, inputs)
-    user = source.clone()
-    name_nodes(user.graph)
-    names = LayerNames(tuple(node.name or "" for node in user.graph))
+    names = LayerNames.of(source)
     mapped = choices_of(arguments.setting, names, arguments.bits)
     dispatch(arguments.platforms, names, mapped, arguments.bits)
     dispatcher(arguments.dispatcher, mapped)
