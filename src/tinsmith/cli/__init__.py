@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from tinsmith import __version__
-from tinsmith.cli import calibrating, checking, files, lists, measure, prepare
+from tinsmith.cli import analyzing, calibrating, checking, files, lists, measure, prepare
 from tinsmith.cli.group import Group, traceback_option
 
 
@@ -20,6 +20,7 @@ for _command in (
     checking.check_command,
     calibrating.calibration_command,
     prepare.quantize_command,
+    analyzing.analyze_command,
     measure.run_command,
     measure.eval_command,
     files.inspect_command,

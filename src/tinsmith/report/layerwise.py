@@ -122,7 +122,7 @@ class _Carried:
             made = run(clean)
 
             met = [values for values in errors.values() if not values.keys().isdisjoint(run.inputs)]
-            list(pool.map(partial(_disturb, run, clean, made), met))
+            list(pool.map(partial(_disturb, run, clean), met))
             if node.name in self._chip:
                 errors[node.name] = _changed(self._chip[node.name](clean), made)
             clean |= made
@@ -163,9 +163,9 @@ def _merged(node: FloatNode, activation: FloatNode | None, floats: Mapping[str, 
     return replace(node, outputs=behind.outputs, body=(*(node.body or (node,)), behind))
 
 
-def _disturb(run: FloatNodes, clean: Values, made: Values, values: Values) -> None:
+def _disturb(run: FloatNodes, clean: Values, values: Values) -> None:
     """Takes an error through some nodes."""
-    values |= _changed(run({**clean, **values}), made)
+    values |= run({**clean, **values})
 
 
 def _changed(found: Mapping[str, Array], made: Mapping[str, Array]) -> Values:

@@ -1,0 +1,104 @@
+"""``tinsmith analyze``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tinsmith.cli.options import (
+    by_name,
+    common_options,
+    data_options,
+    data_path,
+    esp_dl_option,
+    existing_file,
+    opening_options,
+    width_options,
+)
+
+LOOKED_AT = 32
+"""Samples that are analysed by default."""
+
+
+@click.command("analyze")
+@click.argument("model", type=existing_file)
+@click.option(
+    "--data",
+    type=data_path,
+    required=True,
+    metavar="PATH",
+    help="Calibration data: .npy, .npz[:KEY] or a folder of images.",
+)
+@click.option(
+    "--on", type=data_path, metavar="PATH", help="Samples to analyse; better others.  [default: those of --data]"
+)
+@click.option(
+    "--analyzed",
+    type=click.IntRange(min=1),
+    default=LOOKED_AT,
+    show_default=True,
+    metavar="N",
+    help="Analyse at most N samples.",
+)
+@click.option("--layerwise", is_flag=True, help="Also what each layer alone does to the outputs; sorts by that.")
+@click.option("--worst", type=click.IntRange(min=1), metavar="N", help="Show the N worst layers only.")
+@click.option("--target", metavar="CHIP", help="The chip, see `tinsmith targets`.  [default: esp32s3]")
+@esp_dl_option
+@width_options
+@click.option("--effort", type=click.Choice(["fast", "default", "best"]), help="As for `tinsmith quantize`.")
+@click.option("--recipe", type=existing_file, help="Choices from a TOML or .espdl file; options override it.")
+@opening_options
+@data_options
+@common_options
+def analyze_command(
+    model: Path,
+    data: str,
+    on: str | None,
+    analyzed: int,
+    layerwise: bool,
+    worst: int | None,
+    bits: str | None,
+    int16: tuple[str, ...],
+    input_shapes: tuple[tuple[str, tuple[int, ...]], ...],
+    **choices: Any,
+) -> None:
+    """Say which layers make the error of a quantized model.
+
+    Quantizes the model, writes nothing, and runs it exactly as the chip would beside the float network. The worst layer
+    comes first. "noise" is noise over signal power at a layer's output, with all layers before it; "alone" is that at
+    the network's outputs if no other layer were quantized.
+    """
+    from tinsmith.cli.progress import stages
+    from tinsmith.pipeline import quantize
+    from tinsmith.report.error_grid import error_grid
+    from tinsmith.report.graphwise import graphwise
+    from tinsmith.report.layerwise import SAMPLES
+    from tinsmith.report.layerwise import layerwise as alone
+    from tinsmith.report.terminal import console
+
+    shapes = by_name(input_shapes)
+    with stages() as tell:
+        quantized = quantize(
+            model,
+            data,
+            bits=None if bits is None else int(bits),
+            int16=int16 or None,
+            input_shapes=shapes or None,
+            progress=tell,
+            **choices,
+        )
+        source = data if on is None else on
+        found = graphwise(
+            quantized, source, analyzed, progress=lambda done, total: tell("compare with float", done, total)
+        )
+        each = None
+        if layerwise:
+            each = alone(
+                quantized,
+                source,
+                min(analyzed, SAMPLES),
+                progress=lambda done, total: tell("layer by layer", done, total),
+            )
+    console().print(error_grid(found, each, worst))
