@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tinsmith.calibrate.exponents import Way
+from tinsmith.calibrate.exponents import GIVEN, Way
 from tinsmith.errors import RecipeError
 from tinsmith.ops import operators
 from tinsmith.ops.floatnode import FloatNode, Network, readers
 from tinsmith.ops.steps import activations_after_linear
+from tinsmith.quant.format import Formats
 from tinsmith.recipe.parts import Scope
 
 
@@ -35,8 +36,9 @@ def named(network: Network, patterns: Sequence[str], subject: str) -> dict[str, 
 
     Args:
         network: The canonical float network.
-        patterns: Regular expressions, each looked for anywhere in the names of nodes, in those of the user's graph that
-            they do the work of, and in those they stand for.
+        patterns: Names of nodes, of nodes of the user's graph, or of modules: one that is a name means what goes by
+            exactly that. Others are regular expressions, looked for anywhere in the names of nodes, in those of the
+            user's graph that they do the work of, and in those they stand for.
         subject: The option, for messages.
 
     Returns:
@@ -53,11 +55,7 @@ def named(network: Network, patterns: Sequence[str], subject: str) -> dict[str, 
     reading = readers(network)
     found: dict[str, str] = {}
     for pattern in patterns:
-        try:
-            expression = re.compile(pattern)
-        except re.error as error:
-            raise RecipeError(f"{pattern!r} is no regular expression: {error}.", subject=subject) from error
-        matching = [name for name in known if expression.search(name)]
+        matching = [pattern] if pattern in known else _matching(pattern, known, subject)
         if not matching:
             close = difflib.get_close_matches(pattern, known, n=3, cutoff=0.3)
             hint = f"Close names: {', '.join(map(repr, close))}." if close else ""
@@ -65,6 +63,14 @@ def named(network: Network, patterns: Sequence[str], subject: str) -> dict[str, 
         for name in matching:
             found.update((worker, pattern) for worker in _workers(name, known[name], reading))
     return found
+
+
+def _matching(pattern: str, names: Iterable[str], subject: str) -> list[str]:
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        raise RecipeError(f"{pattern!r} is no regular expression: {error}.", subject=subject) from error
+    return [name for name in names if expression.search(name)]
 
 
 def layers(network: Network, patterns: Sequence[str], subject: str) -> dict[str, str]:
@@ -116,13 +122,25 @@ def ways(network: Network, scopes: Sequence[Scope], calibration: str, percentile
     nodes = {node.name: node for node in network.nodes}
     found: dict[str, Way] = {}
     for number, scope in enumerate(scopes, 1):
-        if scope.calibration is None and scope.percentile is None:
+        if scope.calibration is None and scope.percentile is None and scope.exponent is None:
             continue
         for name in layers(network, scope.layers, f"scope {number}"):
             for output in nodes[name].outputs:
                 before = found.pop(output.name, (calibration, percentile))
-                found[output.name] = (scope.calibration or before[0], scope.percentile or before[1])
+                before = before if before[0] != GIVEN else (calibration, percentile)
+                chosen = (scope.calibration or before[0], scope.percentile or before[1])
+                found[output.name] = chosen if scope.exponent is None else (GIVEN, scope.exponent)
     return found
+
+
+def not_as_given(network: Network, scopes: Sequence[Scope], formats: Formats) -> tuple[str, ...]:
+    """A line for each value whose exponent was set by hand, and is larger since the chip's rules ask for it."""
+    given = ways(network, scopes, "", 0.0)
+    return tuple(
+        f"{name!r} has exponent {formats.values[name].exponent}, not {int(exponent)}: the chip's rules ask for it."
+        for name, (method, exponent) in given.items()
+        if method == GIVEN and name in formats.values and formats.values[name].exponent != exponent
+    )
 
 
 def left_alone(network: Network, scopes: Sequence[Scope]) -> frozenset[str]:

@@ -53,3 +53,27 @@ def test_percentiles_of_a_scope() -> None:
     low = quantized(scopes=[Scope(layers=("conv",), calibration="percentile", percentile=60.0)])
     high = quantized(scopes=[Scope(layers=("conv",), calibration="percentile", percentile=100.0)])
     assert output(low, "active") < output(high, "active")
+
+
+def test_an_exponent_set_by_hand_holds_for_all_that_share_it() -> None:
+    usual = quantized()
+    found = quantized(scopes=[Scope(layers=("^pool$",), exponent=2)])
+    assert output(usual, "flat") != 2
+    assert [output(found, value) for value in ("pooled", "flat")] == [2, 2]
+    assert output(found, "active") == output(usual, "active")
+
+
+def test_an_exponent_the_chip_refuses_is_raised_and_told() -> None:
+    found = quantized(scopes=[Scope(layers=("^gemm$",), exponent=-30)])
+    assert output(found, "scores") > -30
+    assert [note for note in found.notes if "'scores' has exponent" in note and "not -30" in note]
+
+
+def test_the_last_scope_may_find_an_exponent_again() -> None:
+    scopes = [Scope(layers=("conv",), exponent=3), Scope(layers=("conv",), calibration="minmax")]
+    assert output(quantized(scopes=scopes), "active") == output(quantized(calibration="minmax"), "active")
+
+
+def test_an_exponent_and_how_to_find_one_contradict_each_other() -> None:
+    with pytest.raises(ValueError, match="leave out one of the two"):
+        Scope(layers=("conv",), exponent=3, calibration="mse")

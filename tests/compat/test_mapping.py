@@ -61,6 +61,20 @@ def test_calibration_of_a_layer() -> None:
     assert mapped.choices["scopes"] == ({"layers": ("^conv1$",), "calibration": "minmax"},)
 
 
+def test_scales_by_hand_are_powers_of_two() -> None:
+    def change(scale: Any) -> Callable[[QuantizationSetting], None]:
+        def set_it(setting: QuantizationSetting) -> None:
+            setting.quant_config_modify = True
+            setting.quant_config_modify_setting.custom_config = {"conv1": scale}
+
+        return set_it
+
+    assert changed(change(0.0625)).choices["scopes"] == ({"layers": ("^conv1$",), "exponent": -4},)
+    for scale, message in ((0.1, r"0.1 is no power of 2.*0.0625 and 0.125"), (0, "is no power"), ("x", "is no power")):
+        with pytest.raises(RecipeError, match=message):
+            changed(change(scale))
+
+
 def test_calibration_of_weights_is_noted() -> None:
     mapped = changed(lambda s: setattr(s.quantize_parameter_setting, "calib_algorithm", "minmax"))
     assert mapped.choices == {"bits": 8}

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from tinsmith.algorithms.groups import Border, Groups, group
 from tinsmith.algorithms.weights import Weights, least_error, weights_of
 from tinsmith.calibrate.constants import constant_stats
-from tinsmith.calibrate.exponents import PERCENTILE, Way, choose_exponent, method_named
+from tinsmith.calibrate.exponents import GIVEN, PERCENTILE, Way, choose_exponent, method_named
 from tinsmith.calibrate.stats import ValueStats
 from tinsmith.errors import QuantizationError
 from tinsmith.ops import operators
@@ -157,7 +157,7 @@ class _Choice:
             constants = [c.const for c in self.groups.constants[index] if c.const is not None]
             seen += [self._constant(values, self.ways[index]) for values in constants]
             self.exponents[index] = self._best(seen, self.groups.bits[index], self.ways[index]) if seen else 0
-            self.exponents[index] += self.steps.get(index, 0)
+            self.exponents[index] += self.steps.get(index, 0) if self.ways[index][0] != GIVEN else 0
         for node, limit in self._limits():
             index = self.groups.of[node.input(0).name]
             if 0 in self.borders.get(node.name, {}):
@@ -179,12 +179,14 @@ class _Choice:
 
     def _best(self, seen: list[ValueStats], width: int, way: Way) -> int:
         method, percentile = way
+        if method == GIVEN:
+            return int(percentile)
         chosen = choose_exponent(seen, width, method, percentile=percentile)
         roomy = method == "mse" and any(v.largest > 0 for v in seen)
         return max(chosen + HEADROOM[width] * roomy, -FARTHEST_EXPONENT)
 
     def _constant(self, values: NDArray[Any], way: Way) -> ValueStats:
-        histograms = method_named(way[0]).histograms
+        histograms = way[0] != GIVEN and method_named(way[0]).histograms
         return constant_stats(values.astype(np.float32), self.target.rounding, histograms=histograms)
 
     def _constants(self, node: FloatNode, ports: Ports) -> None:
@@ -264,7 +266,8 @@ class _Choice:
             return self.exponents[home]
         if value not in self.stats:
             return self.exponents[home] + 8
-        return max(self._best([self.stats[value]], width, self.ways[home]), self.exponents[home])
+        way = self.ways[home] if self.ways[home][0] != GIVEN else ("mse", PERCENTILE)
+        return max(self._best([self.stats[value]], width, way), self.exponents[home])
 
     def _border(self, border: Border) -> None:
         """No left shift where a value enters another group, except into more bits, where it cannot overflow."""

@@ -39,6 +39,7 @@ def run(
     from tinsmith.lower.stamp import stamped
     from tinsmith.placement import forced
     from tinsmith.report.choices import Choices
+    from tinsmith.scopes import not_as_given
     from tinsmith.simulator.headroom import headroom
 
     tell: Progress = progress if progress is not None else lambda stage, done, total: None
@@ -65,6 +66,7 @@ def run(
         *seen.notes,
         *gained,
         *promoted,
+        *not_as_given(opened.network, recipe.scopes, state.draft.formats),
         *headroom(program, target, seen.samples[:CHECKED_SAMPLES]),
     )
     return Quantized(

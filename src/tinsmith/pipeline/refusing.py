@@ -56,8 +56,9 @@ def refuse_idle_scopes(network: Network, widths: Mapping[str, int], recipe: Reci
     }
     for number, scope in enumerate(recipe.scopes, 1):
         subject = f"scope {number}"
-        if not free.intersection(ways(network, [scope], *_USUAL)) and (scope.calibration or scope.percentile):
-            reason = "calibration has no effect: what its layers compute are floats, or their exponent is given."
+        chosen = [name for name in ("calibration", "percentile", "exponent") if getattr(scope, name) is not None]
+        if chosen and not free.intersection(ways(network, [scope], *_USUAL)):
+            reason = f"{chosen[0]} has no effect: what its layers compute are floats, or their exponent is given."
             raise RecipeError(reason, subject=subject, hint="Leave it out, or name the layers before.")
         if scope.tune is not None and not weighted.intersection(layers(network, scope.layers, subject)):
             raise RecipeError("tune has no effect: none of its layers has weights.", subject=subject)

@@ -41,6 +41,8 @@ class Scope(Strict):
         calibration: How the exponents of what these layers compute are chosen. Where values share an exponent, the last
             scope that says something about one of them decides for all.
         percentile: Share of magnitudes kept, in percent, for ``percentile``.
+        exponent: What these layers compute has this exponent: its integers count multiples of ``2**exponent``. A larger
+            one where the chip's rules ask for it.
         tune: False: the weights and biases of these layers stay as they are, rounded to nearest.
     """
 
@@ -48,12 +50,16 @@ class Scope(Strict):
     bits: Literal[8, 16] | None = None
     calibration: Calibration | None = None
     percentile: float | None = Field(default=None, gt=50.0, le=100.0)
+    exponent: int | None = Field(default=None, ge=-30, le=30)
     tune: bool | None = None
 
     @model_validator(mode="after")
     def _says_something(self) -> Scope:
-        if all(choice is None for choice in (self.bits, self.calibration, self.percentile, self.tune)):
-            raise ValueError("says nothing about its layers: give bits, calibration, percentile or tune")
+        choices = (self.bits, self.calibration, self.percentile, self.exponent, self.tune)
+        if all(choice is None for choice in choices):
+            raise ValueError("says nothing about its layers: give bits, calibration, percentile, exponent or tune")
+        if self.exponent is not None and (self.calibration is not None or self.percentile is not None):
+            raise ValueError("exponent is given, and how to find one as well: leave out one of the two")
         if self.percentile is not None and self.calibration not in (None, "percentile"):
             raise ValueError(f"percentile is given, and calibration is {self.calibration!r}, which has none")
         return self

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import frexp, ldexp
 from typing import Any
 
 from tinsmith.compat.esp_ppq.api.setting import (
@@ -45,7 +46,7 @@ OPTIONS: tuple[tuple[str, str], ...] = (
     ("`dispatching_table`, INT16 and INT8", "`int16`; `[[scope]]` with `bits = 8`"),
     ("`dispatching_table`, FP32", "refused"),
     ("`dispatcher`", "none: every layer runs in integers where the chip has a kernel"),
-    ("`quant_config_modify`", "refused: exponents are not set by hand"),
+    ("`quant_config_modify`", "`[[scope]]` of the layer with its `exponent`; scales are powers of 2"),
     ("`fusion_setting.align_…`, `force_alignment_overlap`", "none: who shares an exponent has the one of least error"),
     ("`fusion`, others of `fusion_setting`", "refused where changed: the chip computes it this way"),
     ("`graph_format_setting`", "refused where changed"),
@@ -116,11 +117,9 @@ def _refuse(setting: QuantizationSetting) -> None:
             reason = f"{what} need gradients, which come with the training extra of tinsmith {TRAINING_RELEASE}."
             hint = "Leave it out: the default effort fits weights to the data without any."
             raise RecipeError(reason, subject=f"setting.{option}", hint=hint)
-    for option in ("matrix_factorization", "extension", "quant_config_modify"):
+    for option in ("matrix_factorization", "extension"):
         if getattr(setting, option):
-            by_layer = "Say how exponents are found: quantize_activation_setting.calib_algorithm_per_layer."
-            hint = by_layer if option == "quant_config_modify" else "Leave it out."
-            raise RecipeError("is not available.", subject=f"setting.{option}", hint=hint)
+            raise RecipeError("is not available.", subject=f"setting.{option}", hint="Leave it out.")
     for option in ("quantize_activation", "quantize_parameter", "fusion", "espdl_attention_fusion"):
         if not getattr(setting, option):
             raise RecipeError("cannot be turned off: the chip computes it this way.", subject=f"setting.{option}")
@@ -144,6 +143,11 @@ def _calibration(setting: QuantizationSetting, names: LayerNames, mapped: Mapped
         where = "quantize_activation_setting.calib_algorithm_per_layer"
         pattern = names.pattern(layer, f"setting.{where}")
         mapped.add("scopes", [{"layers": (pattern,), "calibration": _method(method, where, mapped)}])
+    if setting.quant_config_modify:
+        for layer, scale in setting.quant_config_modify_setting.custom_config.items():
+            subject = f"custom_config of {layer!r}"
+            pattern = names.pattern(layer, subject)
+            mapped.add("scopes", [{"layers": (pattern,), "exponent": _exponent(scale, subject)}])
     if weights.given("calib_algorithm") or weights.calib_algorithm_per_layer:
         _method(weights.calib_algorithm, "quantize_parameter_setting", Mapped())
         names.patterns(weights.calib_algorithm_per_layer, "setting.quantize_parameter_setting")
@@ -158,6 +162,20 @@ def _method(method: str | None, where: str, mapped: Mapped) -> str:
     if name not in _CALIBRATIONS:
         raise _unknown(method, (*_CALIBRATIONS, "isotone"), f"setting.{where}.calib_algorithm")
     return name
+
+
+def _exponent(scale: Any, subject: str) -> int:
+    """Of a scale that is a power of 2."""
+    try:
+        mantissa, exponent = frexp(float(scale))
+    except (TypeError, ValueError):
+        mantissa, exponent = 0.0, 0
+    if mantissa != 0.5:
+        nearest = "" if mantissa <= 0 else f" Near are {ldexp(0.5, exponent)!r} and {ldexp(1.0, exponent)!r}."
+        raise RecipeError(
+            f"{scale!r} is no power of 2.", subject=subject, hint=f"The chip has no other scales.{nearest}"
+        )
+    return exponent - 1
 
 
 def _unknown(value: Any, known: Sequence[str], subject: str) -> RecipeError:
