@@ -72,7 +72,8 @@ class Bench:
         kept = folder / "run.json"
         if kept.is_file() and not self.again:
             fields = json.loads(kept.read_text("utf-8"))
-            return Ran(**{name: fields[name] for name in Ran.__dataclass_fields__})
+            if not fields["status"]:
+                return Ran(**{name: fields[name] for name in Ran.__dataclass_fields__})
         scripts = self._scripts(flow, tool)
         folder.mkdir(parents=True, exist_ok=True)
         if flow.before:

@@ -31,7 +31,7 @@ def relu6_to_relu(model: onnx.ModelProto) -> int:
             constants[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
     changed = 0
     for node in model.graph.node:
-        limits = [float(constants[name]) for name in node.input[1:3] if name in constants and constants[name].size == 1]
+        limits = [constants[name].item() for name in node.input[1:3] if name in constants and constants[name].size == 1]
         if node.op_type == "Clip" and limits == [0.0, 6.0]:
             node.op_type = "Relu"
             del node.input[1:]
