@@ -17,7 +17,7 @@ PERCENTILE = 99.99
 """Default of the percentile method: one magnitude in ten thousand may saturate."""
 
 Way = tuple[str, float]
-"""How an exponent is chosen: the method, and the percentile for the method of that name; or `GIVEN` and the exponent."""
+"""How an exponent is chosen: the method, and the percentile for that of this name; or `GIVEN` and the exponent."""
 
 GIVEN = "given"
 
