@@ -74,7 +74,6 @@ def analyze_command(
     from tinsmith.pipeline import quantize
     from tinsmith.report.error_grid import error_grid
     from tinsmith.report.graphwise import graphwise
-    from tinsmith.report.layerwise import SAMPLES
     from tinsmith.report.layerwise import layerwise as alone
     from tinsmith.report.terminal import console
 
@@ -95,10 +94,5 @@ def analyze_command(
         )
         each = None
         if layerwise:
-            each = alone(
-                quantized,
-                source,
-                min(analyzed, SAMPLES),
-                progress=lambda done, total: tell("layer by layer", done, total),
-            )
+            each = alone(quantized, source, progress=lambda done, total: tell("layer by layer", done, total))
     console().print(error_grid(found, each, worst))

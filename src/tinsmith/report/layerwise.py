@@ -6,10 +6,14 @@ formats, its own rounded weights and bias, its accumulator, its requantization, 
 One pass goes through the network layer by layer and carries along, for every layer before, the values that this layer's
 error has changed; what no error has reached is computed once. So a pass over a network of N layers costs about N / 2
 passes of the float network instead of N, and nothing is approximated. A few samples rank layers as many do.
+
+Weights and biases that were fitted to the data make good for errors of the layers before them. Alone, where nothing is
+to be made good, they are errors themselves: the sum over layers is rather more than the network's whole error.
 """
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,8 +27,9 @@ import numpy as np
 from tinsmith.algorithms.float_nodes import FloatNodes
 from tinsmith.algorithms.walk import Exact
 from tinsmith.errors import DataError, ModelError
+from tinsmith.ops import operators
 from tinsmith.ops.floatnode import Array, FloatNode, Network
-from tinsmith.ops.steps import Step
+from tinsmith.ops.steps import Step, activations_after_linear
 from tinsmith.report.fidelity import Sums
 from tinsmith.report.layer_error import LayerError, add, error_of, float_outputs, layers, opened, reference
 
@@ -32,8 +37,10 @@ if TYPE_CHECKING:
     from tinsmith.calibrate.sources import DataSource
     from tinsmith.quantized import Quantized
 
-SAMPLES = 8
-"""Used by default."""
+MOST_SAMPLES = 32
+LEAST_SAMPLES = 4
+WORK = 8e10
+"""Multiply-accumulates that may be spent where nobody says how many samples to use: 8 of MobileNetV2."""
 
 Progress = Callable[[int, int | None], None]
 Values = dict[str, Array]
@@ -42,7 +49,7 @@ Values = dict[str, Array]
 def layerwise(
     quantized: Quantized,
     data: Any,
-    samples: int | None = SAMPLES,
+    samples: int | None = None,
     *,
     outputs: Sequence[str] | None = None,
     progress: Progress | None = None,
@@ -52,9 +59,9 @@ def layerwise(
     Args:
         quantized: From `tinsmith.quantize`.
         data: Samples, as `tinsmith.quantize` takes them, in the model's own layout; the recipe's preprocessing applies.
-        samples: Use at most so many, spread over the data where their number is known; None for all. Memory does not
-            grow with them.
-        outputs: Names of the network's outputs to look at; None for all that are floats.
+        samples: Use at most so many, spread over the data where their number is known. None: as many as are worth their
+            time, 4 of a large network and 32 of a small one. Memory does not grow with them.
+        outputs: Names of values to look at instead of the network's outputs.
         progress: Called with samples done and in all (None where unknown).
 
     Returns:
@@ -66,11 +73,12 @@ def layerwise(
     """
     watched = _watched(quantized, outputs)
     source = opened(quantized, data, None)
-    total = source.length if samples is None or source.length is None else min(source.length, samples)
     carried = _Carried(quantized, watched)
+    most = carried.worth if samples is None else samples
+    total = most if source.length is None else min(source.length, most)
     whole = {name: [Sums() for _ in watched] for name in carried.layers}
     with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
-        for done, sample in enumerate(_spread(source, samples), 1):
+        for done, sample in enumerate(_spread(source, most), 1):
             carried.run(sample, whole, pool)
             if progress is not None:
                 progress(done, total)
@@ -78,20 +86,26 @@ def layerwise(
 
 
 def _watched(quantized: Quantized, names: Sequence[str] | None) -> list[str]:
-    floats = [operand.name for operand in quantized.network.outputs if operand.dtype.kind == "f"]
-    if not floats:
-        raise ModelError("has no float output to look at.", subject=quantized.network.name or "network")
-    for name in names or ():
-        if name not in floats:
-            raise DataError("is no float output of the network.", subject=f"output {name!r}", hint=f"Outputs: {floats}")
-    return floats if names is None else list(names)
+    network = quantized.network
+    if names is None:
+        floats = [operand.name for operand in network.outputs if operand.dtype.kind == "f"]
+        if not floats:
+            raise ModelError("has no float output to look at.", subject=network.name or "network")
+        return floats
+    inner = activations_after_linear(network)
+    computed = [o.name for n in network.nodes if n.name not in inner for o in n.outputs if o.dtype.kind == "f"]
+    for name in names:
+        if name not in computed:
+            close = difflib.get_close_matches(name, computed, n=3) or computed[-3:]
+            hint = f"Close to it: {', '.join(map(repr, close))}."
+            raise DataError("is no float value that a layer leaves behind.", subject=f"output {name!r}", hint=hint)
+    return list(names)
 
 
-def _spread(source: DataSource, most: int | None) -> Iterator[Mapping[str, Array]]:
+def _spread(source: DataSource, most: int) -> Iterator[Mapping[str, Array]]:
     """So many samples at most, from all over the data where that is possible."""
-    if most is None or source.length is None:
-        return islice(source, most)
-    return islice(source, 0, None, max(1, source.length // most)) if most < source.length else iter(source)
+    stride = 1 if source.length is None else max(1, source.length // most)
+    return islice(islice(source, 0, None, stride), most)
 
 
 class _Carried:
@@ -113,6 +127,13 @@ class _Carried:
         self._chip = {name: _OnChip(quantized, step) for name, step in steps.items()}
         self._last = {i.name: k for k, node in enumerate(self._nodes) for i in node.inputs if i is not None}
         self._last |= dict.fromkeys(watched, len(self._nodes))
+
+    @property
+    def worth(self) -> int:
+        """How many samples are worth their time."""
+        macs = [operators()[node.op_type].cost(node).macs for node in self._nodes]
+        carried = sum(k * count for k, count in enumerate(macs))
+        return int(np.clip(WORK / (carried + 1), LEAST_SAMPLES, MOST_SAMPLES))
 
     def run(self, sample: Mapping[str, Array], whole: Mapping[str, Sequence[Sums]], pool: ThreadPoolExecutor) -> None:
         """Take in one sample."""
