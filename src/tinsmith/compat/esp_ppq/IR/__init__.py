@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from tinsmith.compat.esp_ppq.tier2 import IR
 from tinsmith.compat.lazy import exports
 
 _HOMES = {
+    **IR,
     "BaseGraph": "IR.base.graph",
     "Operation": "IR.base.graph",
     "Variable": "IR.base.graph",

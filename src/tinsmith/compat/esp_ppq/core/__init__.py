@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from tinsmith.compat.esp_ppq.tier2 import CORE
 from tinsmith.compat.lazy import exports
 
 _HOMES = {
+    **CORE,
     **dict.fromkeys(
         [
             "NetworkFramework",

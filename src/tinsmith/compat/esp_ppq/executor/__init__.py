@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from tinsmith.compat.esp_ppq.tier2 import EXECUTOR
 from tinsmith.compat.lazy import exports
 
 _HOMES = {
+    **EXECUTOR,
     "BaseGraphExecutor": "executor.base",
     "TorchExecutor": "executor.torch",
     "TorchQuantizeDelegator": "executor.torch",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tinsmith.compat.esp_ppq.executor.handlers import OPERATION_FORWARD_TABLE, register_operation_handler
 from tinsmith.compat.esp_ppq.IR.base.graph import BaseGraph
 from tinsmith.compat.esp_ppq.samples import feeds
 
@@ -33,3 +34,6 @@ class BaseGraphExecutor:
     def __call__(self, inputs: Any, output_names: list[str] | None = None) -> list[Any]:
         """Run the graph."""
         return self.forward(inputs, output_names)
+
+
+__all__ = ["OPERATION_FORWARD_TABLE", "BaseGraphExecutor", "register_operation_handler"]

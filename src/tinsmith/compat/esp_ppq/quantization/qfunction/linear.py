@@ -58,9 +58,9 @@ def integers(values: Array, config: TensorQuantizationConfig) -> Array:
     if bits in (8, 16) and config.rounding in CHIPS:
         return CHIPS[config.rounding].quantize(values, exponents, bits).astype(kind)
     whole = rounded(np.ldexp(values.astype(np.float64), -exponents), config.rounding)
-    low, high = float(config.quant_min), float(config.quant_max)
-    held = np.clip(np.nan_to_num(whole), low, high)
-    return np.asarray(held.astype(kind))
+    held = np.clip(np.nan_to_num(whole), float(config.quant_min), float(config.quant_max))
+    full = held >= 2.0**63
+    return np.where(full, np.array(config.quant_max, kind), np.where(full, 0, held).astype(kind))
 
 
 def _exponents(config: TensorQuantizationConfig, rank: int) -> Array:

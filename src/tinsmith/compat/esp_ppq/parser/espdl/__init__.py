@@ -1,0 +1,1 @@
+"""What esp-ppq's exporter is made of."""

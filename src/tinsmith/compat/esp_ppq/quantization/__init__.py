@@ -1,0 +1,1 @@
+"""Algorithms, their names, and what tells how good they are."""
