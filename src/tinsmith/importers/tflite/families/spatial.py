@@ -28,7 +28,7 @@ def _pads(op: Operation, index: int) -> ir.Value:
 
 @operator("CROP")
 def crop(op: Operation) -> ir.Value:
-    """Cuts off what pairs of input 1 say, from dimension 1 on: of `tinsmith.importers.tflite.dilation`, not of files."""
+    """Cuts off pairs (before, behind) from dimension 1 on: of `tinsmith.importers.tflite.dilation`, not of files."""
     pairs = op.ints(1)
     if not any(pairs):
         return op.emit("Identity", op.value())

@@ -1,0 +1,39 @@
+"""TFLite's operators one by one: against formulas, and against the reference runtime where it is installed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.importers.contract import assert_agrees
+from tests.importers.tflite_cases import Case, cases
+
+CASES = cases()
+
+
+def _id(case: Case) -> str:
+    return case.name
+
+
+@pytest.mark.parametrize("case", CASES, ids=_id)
+def test_formula(case: Case) -> None:
+    assert_agrees(case.data, case.inputs, case.expected)
+
+
+@pytest.mark.parametrize("case", CASES, ids=_id)
+def test_reference_runtime(case: Case) -> None:
+    """That the formulas are the runtime's."""
+    litert: Any = pytest.importorskip(
+        "ai_edge_litert.interpreter", reason="needs the reference runtime, ai-edge-litert"
+    )
+    runtime = litert.Interpreter(model_content=case.data, num_threads=1)
+    runtime.allocate_tensors()
+    for detail in runtime.get_input_details():
+        runtime.set_tensor(detail["index"], case.inputs[detail["name"]])
+    runtime.invoke()
+    for detail, expected in zip(runtime.get_output_details(), case.expected, strict=True):
+        found = runtime.get_tensor(detail["index"])
+        assert found.shape == expected.shape
+        assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
