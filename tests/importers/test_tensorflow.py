@@ -105,6 +105,7 @@ def test_the_zoo_from_saved_models(
     assert {node.op_type for node in canonical.graph} - MOVES == ZOO[build]
     assert tuple(canonical.graph.inputs[0].shape) == x.shape
     assert canonical.graph.inputs[0].name == model.inputs[0].name
+    assert not any("PartitionedCall" in (node.name or "") for node in load(tmp_path / "saved").graph)
 
 
 class Scaled(tf.Module):

@@ -7,6 +7,7 @@ signature; without one the arguments' names, and ``output_0``, ``output_1`` as T
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from tinsmith.importers.recognize import tensorflow_kind
 from tinsmith.importers.tensorflow import convert, sources
 from tinsmith.importers.tensorflow.silence import silent
 
+_CALL = re.compile(r"^((Stateful)?PartitionedCall(_\d+)?/)+")
+"""What TensorFlow puts before the names of a SavedModel's layers."""
 _EXTRA = "tensorflow"
 _PURPOSE = "reading TensorFlow models"
 _SAVED = "saved_model.pb"
@@ -59,9 +62,12 @@ def load(source: Any, hints: Hints | None = None) -> ir.Model:
             frozen = sources.from_graph(path, hints, subject)
         proto = convert.to_onnx(frozen, subject)
     try:
-        return onnx.load(proto)
+        model = onnx.load(proto)
     except ModelError as error:
         raise ModelError(error.reason, subject=subject, hint=convert.WAY_OUT) from error
+    for node in model.graph:
+        node.name = _CALL.sub("", node.name or "")
+    return model
 
 
 def _file_or_folder(path: Path) -> Path:
