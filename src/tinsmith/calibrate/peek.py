@@ -90,6 +90,8 @@ def _mapped(item: Any, change: Callable[[Any], Any]) -> Any:
 
 
 def _first_row(array: Any) -> Any:
+    if array.ndim and not len(array):
+        raise DataError("there are no samples.", subject="data", hint="Give at least one sample.")
     return array[:1] if array.ndim else array
 
 

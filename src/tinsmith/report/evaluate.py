@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tinsmith.program import Program
-from tinsmith.report.floats import FloatModel
+from tinsmith.report.floats import FloatModel, as_onnx
 from tinsmith.report.labels import check_count, labels_for
 from tinsmith.report.tally import Evaluation, Tally
 from tinsmith.simulator.inputs import layouts_of
@@ -20,8 +19,6 @@ from tinsmith.simulator.run import Simulator, dequantize, target_of
 from tinsmith.targets import Target
 
 if TYPE_CHECKING:
-    import onnx
-
     from tinsmith.calibrate import InputSpec
 
 Array = NDArray[Any]
@@ -35,7 +32,7 @@ def evaluate(
     program: Program,
     data: Any,
     labels: Any = None,
-    float_model: str | Path | onnx.ModelProto | None = None,
+    float_model: Any = None,
     target: str | Target | None = None,
     *,
     assume_no_saturation: bool = False,
@@ -46,6 +43,7 @@ def evaluate(
     color: str | None = None,
     layout: str | None = None,
     samples: int | None = None,
+    example_input: Any = None,
 ) -> Evaluation:
     """Run a program over samples, as the chip would, and count what it gets right. Memory does not grow with them.
 
@@ -53,7 +51,7 @@ def evaluate(
         program: From `tinsmith.read` or a quantized model's `.program`.
         data: Samples in the float model's layout, as `tinsmith.quantize` takes them.
         labels: Class indices; see `tinsmith.report.labels.read_labels`.
-        float_model: The model the program was made from.
+        float_model: The model the program was made from: a path, or a model in memory.
         target: The chip, for files that do not name theirs.
         assume_no_saturation: Skip the check of the ESP32-S3's saturating accumulators.
         progress: Called with samples done and in all (None where unknown).
@@ -63,6 +61,7 @@ def evaluate(
         color: Likewise.
         layout: Likewise.
         samples: Use at most so many samples.
+        example_input: What ``float_model`` is called with, where the program's input shapes do not say it.
 
     Returns:
         The figures.
@@ -75,7 +74,7 @@ def evaluate(
     from tinsmith.calibrate import open_data
 
     chip = target_of(program, target)
-    floats = None if float_model is None else FloatModel(float_model, program)
+    floats = None if float_model is None else FloatModel(as_onnx(float_model, program, example_input), program)
     described = program if floats is None else floats.described(program)
     source = open_data(
         data, inputs_of(described), mean=mean, std=std, size=size, color=color, layout=layout, limit=samples

@@ -23,6 +23,29 @@ Array = NDArray[Any]
 Sample = Mapping[str, Array]
 
 
+def as_onnx(model: Any, program: Program, example_input: Any = None) -> Any:
+    """A float model as `FloatModel` takes it: what is not ONNX yet goes through its importer.
+
+    Args:
+        model: What `tinsmith.importers.load` takes.
+        program: The program it became, which knows the shapes of the inputs.
+        example_input: As for `tinsmith.quantize`.
+
+    Raises:
+        ModelError: The model cannot be read.
+    """
+    import onnx_ir as ir
+
+    from tinsmith import importers
+    from tinsmith.importers.hints import Hints
+
+    if importers.format_of(model) == "onnx" and not isinstance(model, (ir.Model, bytes, bytearray, memoryview)):
+        return model
+    known = layouts_of(program)
+    shapes = {value.name: known[value.name].shape if value.name in known else value.shape for value in program.inputs}
+    return ir.to_proto(importers.load(model, Hints(example_input, shapes)))
+
+
 class FloatModel:
     """A float model in ONNX Runtime, its inputs and outputs under the program's names.
 
