@@ -307,7 +307,8 @@ def espdl_quantize_torch(
     streaming = (auto_streaming, streaming_table, streaming_input_shape, streaming_custom_passes)
     arguments = Arguments.checked(target, num_of_bits, quant_type, setting, streaming, kwargs)
     arguments.dispatched(dispatching_override, dispatching_method)
-    path = export_module(model, Path(espdl_export_file).with_suffix(".onnx"), input_shape, inputs, opset_version)
+    path = Path(espdl_export_file).with_suffix(".onnx")
+    arguments.notes += export_module(model, path, input_shape, inputs, opset_version)
     return _quantized_and_written(
         path,
         espdl_export_file,

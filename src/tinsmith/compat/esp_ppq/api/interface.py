@@ -88,8 +88,10 @@ def dump_torch_to_onnx(
 ) -> None:
     """Write a PyTorch module as an ONNX file."""
     from tinsmith.compat.esp_ppq.api.torch_export import export_module
+    from tinsmith.compat.esp_ppq.console import say
 
-    export_module(model, Path(onnx_export_file), input_shape, inputs, opset)
+    notes = export_module(model, Path(onnx_export_file), input_shape, inputs, opset)
+    say(f"note: {note}" for note in notes)
 
 
 def format_graph(graph: BaseGraph) -> BaseGraph:
