@@ -115,6 +115,14 @@ def test_data_come_in_many_forms(model: Path, tmp_path: Path, loader: str) -> No
     assert graph.program == quantized(model, tmp_path / "again.espdl").program
 
 
+def test_the_error_report_is_printed(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    once = (batch for batch in BATCHES)
+    quantized(model, tmp_path / "net.espdl", calib_dataloader=once, error_report=True, verbose=1)
+    printed = capsys.readouterr().out
+    assert printed.count("NOISE:SIGNAL POWER RATIO") == 2, "graphwise and layerwise"
+    assert "GlobalAveragePool" in printed, "what became of each layer"
+
+
 def test_collate_fn_is_applied(model: Path, tmp_path: Path) -> None:
     doubled = [(batch * 2, "label") for batch in BATCHES]
     graph = quantized(model, tmp_path / "a.espdl", calib_dataloader=doubled, collate_fn=lambda batch: batch[0] / 2)

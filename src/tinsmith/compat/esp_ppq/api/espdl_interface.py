@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -193,6 +193,8 @@ def _quantized_and_written(
 
     started = time.perf_counter()
     loader, steps, collate = calibration
+    if isinstance(loader, Iterator) and type(steps) is int and steps > 0:
+        loader = list(islice(loader, steps))  # the report walks over them again
     graph, notes = quantized_graph(model, arguments, loader, steps, collate, *shapes)
     quantized = graph.quantized
     assert quantized is not None
@@ -226,11 +228,11 @@ _OF_FILES = ("metadata_props", "model_version", "encrypt_data")
 
 def _report(graph: BaseGraph, loader: Any, collate_fn: Callable[[Any], Any] | None) -> None:
     """Print the tables of errors."""
-    if importlib.util.find_spec("tinsmith.compat.esp_ppq.quantization.analyse") is None:
-        return
-    analyse = importlib.import_module("tinsmith.compat.esp_ppq.quantization.analyse")
-    for function in (analyse.graphwise_error_analyse, analyse.layerwise_error_analyse):
-        function(graph=graph, running_device="cpu", dataloader=loader, collate_fn=collate_fn)
+    from tinsmith.compat.esp_ppq.quantization.analyse.graphwise import graphwise_error_analyse
+    from tinsmith.compat.esp_ppq.quantization.analyse.layerwise import layerwise_error_analyse
+
+    for analyse in (graphwise_error_analyse, layerwise_error_analyse):
+        analyse(graph=graph, running_device="cpu", dataloader=loader, collate_fn=collate_fn)
 
 
 def espdl_quantize_torch(
