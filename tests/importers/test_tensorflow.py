@@ -138,6 +138,14 @@ def test_modules_are_traced_with_an_example(example: Any) -> None:
     assert names(canonical.graph.outputs) == ["output_0", "output_1"]
 
 
+def test_modules_are_traced_with_the_data() -> None:
+    label = np.zeros(1, np.int64)
+    model = load(Scaled(), Hints(first_sample=lambda: [(LEFT[:, :3], RIGHT, label), (LEFT, RIGHT, label)]))
+    assert [tuple(value.shape) for value in model.graph.inputs] == [(1, 4), (1, 4)]
+    with pytest.raises(ModelError, match="there is no example input"):
+        load(Scaled(), Hints(first_sample=lambda: [(label, label)]))
+
+
 def test_functions_with_a_signature_need_none() -> None:
     model = Scaled()
     function = tf.function(model.__call__, input_signature=[SPEC, SPEC])

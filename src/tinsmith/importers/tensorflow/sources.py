@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -124,14 +124,35 @@ def _signature(signatures: Iterable[str], subject: str) -> str:
 def _traced(function: Any, hints: Hints, subject: str) -> Any:
     """A concrete function of a `tf.function`."""
     if hints.example_input is not None:
-        example = hints.example_input
-        if isinstance(example, Mapping):
-            return function.get_concrete_function(**{name: _spec(value, name) for name, value in example.items()})
-        values = example if isinstance(example, (tuple, list)) else (example,)
-        return function.get_concrete_function(*map(_spec, values))
-    if getattr(function, "input_signature", None) is None:
-        raise ModelError("it has no input signature, and there is no example input.", subject=subject, hint=_EXAMPLE)
-    return function.get_concrete_function()
+        return _called(function, hints.example_input)
+    if getattr(function, "input_signature", None) is not None:
+        return function.get_concrete_function()
+    failed: Exception | None = None
+    for arguments in _likely(hints):
+        try:
+            return _called(function, arguments)
+        except Exception as error:  # of the user's code, which is not made for these
+            failed = failed or error
+    raise ModelError("it has no input signature, and there is no example input.", subject=subject, hint=_EXAMPLE) from (
+        failed
+    )
+
+
+def _likely(hints: Hints) -> Iterator[Any]:
+    """What the function may be called with, by a sample of the data: without what may be labels first."""
+    for sample in hints.first_sample() if hints.first_sample is not None else ():
+        if isinstance(sample, (tuple, list)):
+            yield from (tuple(sample[:count]) for count in range(1, len(sample) + 1))
+        else:
+            yield sample
+
+
+def _called(function: Any, example: Any) -> Any:
+    """The concrete function for what a function is called with."""
+    if isinstance(example, Mapping):
+        return function.get_concrete_function(**{name: _spec(value, name) for name, value in example.items()})
+    values = example if isinstance(example, (tuple, list)) else (example,)
+    return function.get_concrete_function(*map(_spec, values))
 
 
 def _spec(value: Any, name: str | None = None) -> Any:
