@@ -86,6 +86,33 @@ def test_a_script_runs_as_it_is(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "__main__ ['--flag', 'x'] 7 553\n"), done.stderr
 
 
+def test_the_imports_of_scripts_succeed(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import ppq.lib as PFL\n"
+        "from ppq import *\n"
+        "from esp_ppq import QuantizationSettingFactory\n"
+        "from esp_ppq.api import *\n"
+        "from esp_ppq.core import *\n"
+        "from esp_ppq.IR import TrainableGraph\n"
+        "from esp_ppq.executor import TorchExecutor\n"
+        "from esp_ppq.executor.base import OPERATION_FORWARD_TABLE, register_operation_handler\n"
+        "from esp_ppq.parser import NativeExporter\n"
+        "from esp_ppq.parser.espdl.espdl_typedef import ExporterPatternInfo\n"
+        "from esp_ppq.parser.espdl.export_patterns import AddLUTPattern\n"
+        "from esp_ppq.quantization.analyse import graphwise_error_analyse, layerwise_error_analyse\n"
+        "from esp_ppq.quantization.optim import *\n"
+        "from esp_ppq.quantization.qfunction.linear import PPQLinearQuant_toInt\n"
+        "from esp_ppq.utils.round import ppq_tensor_round\n"
+        "from ppq.log import NaiveLogger\n"
+        "import sys\n"
+        "assert QuantizeFusionPass and PFL.Pipeline and espdl_quantize_onnx and TargetPlatform\n"
+        "print('torch' in sys.modules)\n"
+    )
+    done = _run(str(script))
+    assert (done.returncode, done.stdout) == (0, "False\n"), done.stderr
+
+
 @pytest.mark.parametrize(("arguments", "said"), [((), "usage:"), (("absent.py",), "there is no such file")])
 def test_scripts_that_are_none(arguments: tuple[str, ...], said: str) -> None:
     done = _run(*arguments)

@@ -74,4 +74,4 @@ _HOMES = {
 }
 
 __getattr__ = exports(__name__, _HOMES)
-__all__ = [name for name, home in _HOMES.items() if home != "autoquant"]
+__all__ = list(_HOMES)

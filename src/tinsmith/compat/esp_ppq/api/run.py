@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tinsmith.compat.esp_ppq.api.arguments import Arguments
@@ -19,6 +19,7 @@ def quantized_graph(
     collate_fn: Callable[[Any], Any] | None,
     input_shape: Any = None,
     inputs: Any = None,
+    more: Mapping[str, Any] | None = None,
 ) -> tuple[BaseGraph, list[str]]:
     """Quantize a float model.
 
@@ -30,6 +31,7 @@ def quantized_graph(
         collate_fn: Applied to each.
         input_shape: Of the inputs that the model leaves open.
         inputs: A sample of each input.
+        more: Further arguments of `tinsmith.quantize`, which override what the setting stands for.
 
     Returns:
         The graph, and what to tell the user.
@@ -56,6 +58,11 @@ def quantized_graph(
     dispatcher(arguments.dispatcher, mapped)
     with stages() as tell:
         quantized = quantize(
-            source, data, arguments.target, input_shapes=shapes or None, progress=tell, **mapped.choices
+            source,
+            data,
+            arguments.target,
+            input_shapes=shapes or None,
+            progress=tell,
+            **{**mapped.choices, **(more or {})},
         )
     return of_quantized(quantized), [*arguments.notes, *notes, *mapped.notes]
