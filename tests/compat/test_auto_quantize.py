@@ -13,8 +13,8 @@ import pytest
 
 import tinsmith
 from tests import small_net
+from tinsmith.compat.esp_ppq.autoquant.candidates import best, low_latency_candidate_filter
 from tinsmith.compat.esp_ppq.autoquant.interface import espdl_auto_quantize_onnx
-from tinsmith.compat.esp_ppq.autoquant.ranking import best, low_latency_candidate_filter
 from tinsmith.compat.esp_ppq.autoquant.search import Candidate, candidates, search, strategies
 from tinsmith.compat.esp_ppq.autoquant.setting import AutoQuantSearchSetting, load_best_setting
 from tinsmith.errors import DataError, FormatError, RecipeError

@@ -371,3 +371,33 @@ def test_small_helpers() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert core.empty_ppq_cache(len) is len
+
+
+def test_element_types_are_numbered_as_in_onnx() -> None:
+    kinds = importlib.import_module("tinsmith.compat.esp_ppq.core").DataType
+    assert kinds.convert_from_numpy(np.float32) is kinds.convert_from_torch(torch.float32) is kinds.FP32
+    assert kinds.to_torch(kinds.INT8) is torch.int8
+    assert kinds.to_numpy(10) == np.float16
+    for wrong in ("complex64", np.complex64):
+        with pytest.raises(DataError, match="no counterpart"):
+            kinds.convert_from_numpy(wrong)
+    with pytest.raises(DataError, match="is none"):
+        kinds.to_numpy(0)
+
+
+def test_tables_are_always_simulated() -> None:
+    lut = importlib.import_module("tinsmith.compat.esp_ppq.executor.op.torch.espdl_lut")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        lut.set_simulation_mode(lut.SimulationMode.SIMULATION)
+    with pytest.warns(UserWarning, match="as the chip does, always"):
+        lut.set_simulation_mode(lut.SimulationMode.IDEAL_MATH)
+
+
+def test_means_of_numbers() -> None:
+    recorder = importlib.import_module("tinsmith.compat.esp_ppq.utils.ema").EMARecorder(beta=0.5)
+    assert recorder.pop() == 0.0
+    recorder.push(2.0)
+    assert recorder.pop() == 2.0
+    recorder.push(8.0)
+    assert recorder.pop() == pytest.approx((0.25 * 2 + 0.5 * 8) / 0.75)

@@ -19,6 +19,9 @@ FORMATS = "sets formats by hand; tinsmith chooses them all together, by the chip
 STORING = "stores live objects, which run code when they are loaded; tinsmith's files are data."
 KERNELS = "is a kernel of esp-ppq's own simulation; tinsmith runs the chip's arithmetic."
 LOWERING = "is a step of esp-ppq's exporter; tinsmith writes files from a frozen program."
+STATE = "is for models that keep state between frames, which are not made yet."
+OLDER = "is an older way to quantize, for other runtimes."
+FOLDERS = "reads and writes folders of tensors, of which tinsmith has its own ways."
 
 HINTS = {
     RUNTIMES: "Use TargetPlatform.ESPDL_INT8, ESPDL_S3_INT8 or ESPDL_C_INT8, or their INT16.",
@@ -29,6 +32,9 @@ HINTS = {
     STORING: "Use NativeExporter, or espdl_quantize_onnx, and load_native_graph.",
     KERNELS: "TorchExecutor computes what the chip does; tinsmith.simulate does so without torch.",
     LOWERING: "Use PFL.Exporter(platform).export(file_path, graph).",
+    STATE: "Leave it out: the whole window is computed each time.",
+    OLDER: "Use espdl_quantize_onnx with QuantizationSettingFactory.espdl_setting().",
+    FOLDERS: "Give arrays or a DataLoader as data, and use numpy.save for what is to be kept.",
 }
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from tinsmith.compat.esp_ppq.tier2 import API
 from tinsmith.compat.lazy import exports
 
 _HOMES = {
+    **API,
     **dict.fromkeys(
         [
             "espdl_quantize_onnx",

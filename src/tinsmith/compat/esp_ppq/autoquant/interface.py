@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinsmith.compat.esp_ppq.autoquant.attempts import Attempts, Task
-from tinsmith.compat.esp_ppq.autoquant.ranking import best
+from tinsmith.compat.esp_ppq.autoquant.candidates import best
 from tinsmith.compat.esp_ppq.autoquant.search import search
-from tinsmith.compat.esp_ppq.autoquant.setting import AutoQuantSearchSetting, Record
+from tinsmith.compat.esp_ppq.autoquant.setting import AutoQuantSearchSetting, Record, load_best_setting
 from tinsmith.errors import DataError, RecipeError
 
 if TYPE_CHECKING:
     from tinsmith.compat.esp_ppq.IR.base.graph import BaseGraph
+
+__all__ = ["espdl_auto_quantize_onnx", "load_best_setting"]
 
 _SUFFIXES = (".espdl", ".info", ".json")
 _WORST = 3

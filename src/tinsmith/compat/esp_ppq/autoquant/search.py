@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tinsmith.compat.esp_ppq.autoquant.ranking import better
+from tinsmith.compat.esp_ppq.autoquant.candidates import better
 from tinsmith.compat.esp_ppq.autoquant.setting import AutoQuantSearchSetting
 from tinsmith.errors import RecipeError
 

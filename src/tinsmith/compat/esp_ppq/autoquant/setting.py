@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinsmith.compat.esp_ppq.autoquant.ranking import DIRECTIONS, low_latency_candidate_filter
+from tinsmith.compat.esp_ppq.autoquant.candidates import DIRECTIONS, low_latency_candidate_filter
 from tinsmith.errors import FormatError, RecipeError
 
 if TYPE_CHECKING:

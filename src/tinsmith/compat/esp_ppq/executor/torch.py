@@ -8,6 +8,7 @@ from typing import Any
 from tinsmith.compat.esp_ppq.core.tensors import tensor
 from tinsmith.compat.esp_ppq.executor.base import BaseGraphExecutor
 from tinsmith.compat.esp_ppq.executor.engines import Engine, engine_of
+from tinsmith.compat.esp_ppq.executor.handlers import OPERATION_FORWARD_TABLE
 from tinsmith.compat.esp_ppq.IR.base.graph import BaseGraph, Operation
 from tinsmith.errors import RecipeError
 
@@ -114,3 +115,6 @@ class TorchQuantizeDelegator:
 
 def _names(names: Any) -> list[str]:
     return [names] if isinstance(names, str) else list(names)
+
+
+__all__ = ["OPERATION_FORWARD_TABLE", "TorchExecutor", "TorchQuantizeDelegator"]
