@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 import pytest
 
+from tests.cli.shell import ok
 from tests.examples.running import ran
+from tests.small_net import answers, classifier, images, saved
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))  # its files are scripts that import each other
@@ -27,7 +32,7 @@ PAGE = ROOT / "docs/migrating-from-esp-ppq.md"
 FEW = {flow.name: flow for flow in flow_plan.flows(None, None, few=True)}
 ALL = {flow.name: flow for flow in flow_plan.flows(None, None, few=False)}
 SINES = [name for name in FEW if name.startswith("sine")]
-NETWORKS = {"gesture net, digits": "gesture_model.onnx", "MobileNetV2, digits": "mobilenet_v2.onnx"}
+NETWORKS = ["gesture net, digits", "MobileNetV2, digits"]
 V1 = [name for name in FEW if name.startswith("v1")]
 
 
@@ -44,11 +49,20 @@ def scripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@cache
-def trained(folder: str, epochs: int, output: Path) -> Path:
-    """The folder with the network of an example, trained by its script as it is."""
-    ran(EXAMPLES / folder / "train.py", "--epochs", str(epochs), "--output", output)
-    return output
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, int], Path]:
+    """The network of an example, trained by its script as it is, once for each number of epochs."""
+
+    @cache
+    def train(folder: str, epochs: int) -> Path:
+        needs_torch()
+        needs_digits()
+        output = tmp_path_factory.mktemp(folder)
+        ran(EXAMPLES / folder / "train.py", "--epochs", str(epochs), "--output", output)
+        (model,) = output.glob("*.onnx")
+        return model
+
+    return train
 
 
 def run(flow: Flow, scripts: Path, output: Path, *arguments: str) -> str:
@@ -99,43 +113,39 @@ def test_sine(name: str, scripts: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(source, np.round(1.0 * 2.0 ** -program.inputs[0].exponent))
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_networks(name: str, scripts: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    needs_torch()
-    needs_digits()
-    flow, output = FEW[name], tmp_path
-    network(name, flow, scripts, output, trained(flow.folder, 2, tmp_path_factory.mktemp(flow.folder)))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", NETWORKS)
-def test_networks_on_all_samples(name: str, scripts: Path, tmp_path: Path) -> None:
-    needs_torch()
-    needs_digits()
-    flow = ALL[name]
-    network(name, flow, scripts, tmp_path, trained(flow.folder, 6, tmp_path / "trained"))
-
-
-def network(name: str, flow: Flow, scripts: Path, output: Path, folder: Path) -> None:
+def network(flow: Flow, scripts: Path, original: Path, output: Path) -> None:
     """The files of a flow answer as the float network does, and so says its script."""
-    model = output / NETWORKS[name]
-    shutil.copy(folder / model.name, model)
-    before = model.read_bytes()
+    model = output / original.name
+    shutil.copy(original, model)
     chip = agree(flow, run(flow, scripts, output), output)
-    assert model.read_bytes() == before
+    assert model.read_bytes() == original.read_bytes()
     samples, labels = flow.held()
     session = ort.InferenceSession(model)
     rows = [session.run(None, {session.get_inputs()[0].name: sample[None]})[0][0] for sample in samples]
     right = int((np.argmax(rows, axis=1) == labels).sum())
+    assert right > 0.7 * len(labels)
     for scores in chip.values():
-        assert int((scores.reshape(len(labels), -1).argmax(1) == labels).sum()) >= right - max(2, len(labels) // 50)
+        answers = scores.reshape(len(labels), -1).argmax(1)
+        assert int((answers == labels).sum()) >= right - max(3, len(labels) // 50)
 
 
-def test_two_layers_are_dispatched_to_int16(scripts: Path, tmp_path: Path) -> None:
-    needs_torch()
-    needs_digits()
+Trained = Callable[[str, int], Path]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks(name: str, scripts: Path, trained: Trained, tmp_path: Path) -> None:
+    network(FEW[name], scripts, trained(FEW[name].folder, 2), tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks_on_all_samples(name: str, scripts: Path, trained: Trained, tmp_path: Path) -> None:
+    network(ALL[name], scripts, trained(ALL[name].folder, 6), tmp_path)
+
+
+def test_two_layers_are_dispatched_to_int16(scripts: Path, trained: Trained, tmp_path: Path) -> None:
     flow = FEW["gesture net, digits"]
-    shutil.copy(trained(flow.folder, 2, tmp_path) / "gesture_model.onnx", tmp_path)
+    shutil.copy(trained(flow.folder, 2), tmp_path)
     ran(scripts / flow.folder / flow.script, *flow.arguments, "--strategies", "mixed", "--output", tmp_path)
     program = tinsmith.read(tmp_path / flow.rows[1].file)
     widths = {node.name: node.attributes["quant_type"] for node in program.nodes}
@@ -171,3 +181,31 @@ def test_only_import_lines_change() -> None:
         changed = [line for line, new in zip(old, substituted("\n".join(old)).split("\n"), strict=True) if line != new]
         assert all(line.startswith(("from ", "import ")) for line in changed)
         assert bool(changed) == (path.name in ("from_onnx.py", "from_torch.py", "quantize.py", "example.py"))
+
+
+def test_the_manual_has_the_table_of_options() -> None:
+    from tinsmith.compat.esp_ppq.mapping import OPTIONS
+
+    rows = re.findall(r"^\| (.*) \| (.*) \|$", PAGE.read_text("utf-8"), flags=re.MULTILINE)
+    start = rows.index(("esp-ppq", "tinsmith")) + 2
+    assert rows[start : start + len(OPTIONS)] == list(OPTIONS)
+
+
+def test_the_next_step_of_the_manual(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, test = classifier(), images(8, seed=2)
+    saved(model, tmp_path / "model.onnx")
+    for name, array in {"calibration": images(8), "test": test, "labels": answers(model, test)}.items():
+        np.save(tmp_path / f"{name}.npy", array)
+    monkeypatch.chdir(tmp_path)
+    text = PAGE.read_text("utf-8")
+    (code,) = (
+        block for block in re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE) if "numpy" in block
+    )
+    found: dict[str, Any] = {}
+    exec(compile(code, str(PAGE), "exec"), found)
+    assert {name: array.shape for name, array in found["scores"].items()} == {"scores": (8, 6)}
+    assert len(found["program"].test_inputs) == 1
+    commands = re.findall(r"^tinsmith .*$", text, flags=re.MULTILINE)
+    assert len(commands) == 2
+    for command in commands:
+        ok(*shlex.split(command)[1:])
