@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -21,7 +22,9 @@ from tinsmith.importers.tflite.operation import Operation, table
 DOMAIN = "tflite"
 """Of nodes that stand for operators which could not be translated."""
 _SAME = ("Transpose", "Identity")
-_DEEPEST = 8
+_DEEPEST = 4
+_MOST_OPERATORS = 50_000
+"""With every graph that is run, as often as it is named: what no chip would run."""
 _MISFITS = (ValueError, IndexError, TypeError, OverflowError, ZeroDivisionError, struct.error)
 
 
@@ -39,7 +42,7 @@ def translate(graphs: Sequence[Graph], subject: str) -> ir.Model:
     Raises:
         ModelError: The file contradicts itself, or does not say what to compute.
     """
-    translation = _Translation(graphs, 0, subject, "", 0)
+    translation = _Translation(graphs, 0, subject)
     graph = translation.run()
     if not graphs[0].operators:
         raise ModelError("the graph has no operators.", subject=subject)
@@ -51,14 +54,17 @@ def translate(graphs: Sequence[Graph], subject: str) -> ir.Model:
 class _Translation:
     """One graph of the file on its way into ONNX."""
 
-    def __init__(self, graphs: Sequence[Graph], index: int, subject: str, prefix: str, depth: int) -> None:
+    def __init__(
+        self, graphs: Sequence[Graph], index: int, subject: str, prefix: str = "", outer: _Translation | None = None
+    ) -> None:
         self.graphs = graphs
         self.subject = subject
+        self.depth: int = 0 if outer is None else outer.depth + 1
+        self.count: Counter[str] = Counter() if outer is None else outer.count
         with self._fitting(graphs[index].name or "the graph"):
             self.source = fuse(graphs[index])
         self.tensors = self.source.tensors
         self.prefix = prefix
-        self.depth = depth
         self.ranges: dict[str, Range] = {}
         self.graph = ir.Graph([], [], nodes=[], opset_imports={"": OPSET, DOMAIN: 1}, name=self.source.name or "main")
         self.computed: dict[int, ir.Value] = {}
@@ -68,6 +74,9 @@ class _Translation:
         """Translates all operators, in the file's order."""
         for index in dict.fromkeys(self.source.inputs):
             self.graph.inputs.append(self._input(index))
+        self.count["operators"] += len(self.source.operators)
+        if self.count["operators"] > _MOST_OPERATORS:
+            raise ModelError(f"it has more than {_MOST_OPERATORS:,} operators.", subject=self.subject)
         for operator in self.source.operators:
             self._operator(operator)
         for index in self.source.outputs:
@@ -113,7 +122,7 @@ class _Translation:
         """Another graph of the file; its values have names that begin with ``name``."""
         if not 0 <= index < len(self.graphs) or self.depth >= _DEEPEST:
             raise ValueError(f"it runs graph {index} of {len(self.graphs)}, {self.depth} deep")
-        return _Translation(self.graphs, index, self.subject, f"{name}/", self.depth + 1).run()
+        return _Translation(self.graphs, index, self.subject, f"{name}/", self).run()
 
     def _name(self, index: int) -> str:
         return f"{self.prefix}{self.tensors[index].name or f'tensor_{index}'}"
@@ -201,7 +210,8 @@ class _Translation:
             num_outputs=len(operation.operator.outputs),
             name=operation.name,
         )
-        refused(node, f"{operation.kind} of TensorFlow Lite", error.reason, error.hint)
+        what = node.op_type + (" (a custom operator)" if operation.kind.startswith("CUSTOM:") else "")
+        refused(node, what, error.reason, error.hint)
         operation.nodes[:] = [node]
         for value, index in zip(node.outputs, operation.operator.outputs, strict=True):
             value.shape = ir.Shape(self.tensors[index].shape)
@@ -231,7 +241,7 @@ def _way_out(kind: str) -> str:
     """What to do about an operator that is not known."""
     if kind == "CUSTOM:TFLite_Detection_PostProcess":
         return "End the network before it, with outputs= (--outputs): boxes are decoded by the application."
-    if kind.startswith(("CUSTOM:Flex", "CUSTOM:")):
+    if kind.startswith("CUSTOM:"):
         return (
             "Convert the model with built-in operators only, or end the network before it, with outputs= (--outputs)."
         )
