@@ -245,6 +245,34 @@ def test_damaged_tables(tmp_path: Path, model: onnx.ModelProto, table: Path) -> 
         Evaluator("int8").generate_quantized_model(model, tmp_path / "absent")
 
 
+def _spoiled(document: dict[str, Any], change: str) -> None:
+    table = document["chips"]["esp32p4"]["table"]
+    name, entry = next((name, entry) for name, entry in table["values"].items() if isinstance(entry["scale"], list))
+    match change:
+        case "channel":
+            entry["scale"].pop()
+        case "axis":
+            entry["axis"] = 64
+        case "node":
+            table["formats"]["uses"][0][0] = "another"
+        case "index":
+            table["formats"]["uses"][0][1] = 77
+        case "use":
+            del table["formats"]["uses"][0]
+        case "activation":
+            table["formats"]["values"]["active"] = int(name)
+
+
+@pytest.mark.parametrize("change", ["channel", "axis", "node", "index", "use", "activation"])
+def test_tables_that_do_not_fit(tmp_path: Path, model: onnx.ModelProto, table: Path, change: str) -> None:
+    document = json.loads(table.read_text())
+    _spoiled(document, change)
+    path = tmp_path / "t.json"
+    path.write_text(json.dumps(document))
+    with pytest.raises(FormatError, match="does not fit the model at"):
+        Evaluator("int8", "per-channel", "esp32p4").generate_quantized_model(model, path)
+
+
 def test_a_table_of_other_choices_or_another_model_is_refused(
     tmp_path: Path, model: onnx.ModelProto, table: Path
 ) -> None:

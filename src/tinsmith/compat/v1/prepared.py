@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tinsmith.compat.v1.options import Options
-from tinsmith.compat.v1.table import check_fits, read_table
+from tinsmith.compat.v1.table import check_fits, misfit, read_table
 from tinsmith.errors import FormatError
 from tinsmith.quantized import Quantized
 from tinsmith.targets import Target
@@ -44,7 +44,10 @@ def apply_table(model: Any, path: str | Path, options: Options, target: Target) 
     if any(placement[name].bits != bits for name, bits in chosen.widths.items()):
         raise FormatError("has other precisions than this model gets.", subject=str(path), hint="Generate it again.")
     widths = {name: decision.bits for name, decision in placement.items()}
-    lowered = lower(opened.network, chosen.formats, widths, chip)
+    try:
+        lowered = lower(opened.network, chosen.formats, widths, chip)
+    except (AssertionError, LookupError, TypeError, ValueError, OverflowError) as error:
+        raise misfit(opened.network.name, path) from error
     choices = Choices.made(recipe.effort, placement, "", {})
     program = stamped(lowered, recipe, chip, chosen.calibration, choices)
     refuse_illegal(program, chip)

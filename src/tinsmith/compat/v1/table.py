@@ -83,7 +83,7 @@ def read_table(path: str | Path, options: Options, target: Target) -> Chosen:
         text = json.dumps(entry["table"])
         widths = {str(node): int(bits) for node, bits in entry["widths"].items()}
         digest = str(entry["calibration_sha256"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise FormatError(f"says nothing usable for {name} ({type(error).__name__}).", subject=str(path)) from error
     return Chosen(load_table(text, source=str(path)), widths, digest)
 
@@ -102,11 +102,21 @@ def check_fits(chosen: Chosen, network: Network, path: str | Path) -> None:
     shapes |= {operand.name: operand.shape for operand in network.inputs}
     for node in network.nodes:
         shapes |= {operand.name: operand.shape for operand in node.inputs if operand is not None}
-    for name, found in chosen.formats.values.items():
-        shape = shapes.get(name)
+    nodes = {node.name: node for node in network.nodes}
+    given = [(name, shapes.get(name), found) for name, found in chosen.formats.values.items()]
+    for (name, index), found in chosen.formats.uses.items():
+        inputs = nodes[name].inputs if name in nodes else ()
+        operand = inputs[index] if 0 <= index < len(inputs) else None
+        given.append((name, None if operand is None else operand.shape, found))
+    for name, shape, found in given:
         if shape is None or (found.axis is not None and len(found.exponents) != _extent(shape, found.axis)):
-            hint = "Generate the table from this model."
-            raise FormatError(f"does not fit the model at {name!r}.", subject=str(path), hint=hint)
+            raise misfit(name, path)
+
+
+def misfit(name: str, path: str | Path) -> FormatError:
+    """That a table does not fit the model at a layer or value."""
+    hint = "Generate the table from this model."
+    return FormatError(f"does not fit the model at {name!r}.", subject=str(path), hint=hint)
 
 
 def _extent(shape: tuple[int, ...], axis: int) -> int:
