@@ -114,6 +114,22 @@ class Quantized:
         sample = samples(self.program, self.sample, self.target)[0]
         return replace(self, program=self.program.with_tests(sample, simulate(self.program, sample, self.target)))
 
+    def formats_text(self) -> str:
+        """The formats as the text of the `.json` file."""
+        from tinsmith.espdl.table_json import TableNode, table
+
+        nodes = [
+            TableNode(
+                node.name,
+                node.op_type,
+                tuple("" if operand is None else operand.name for operand in node.inputs),
+                tuple(operand.name for operand in node.outputs),
+                self.placement[node.name].bits,
+            )
+            for node in self.network.nodes
+        ]
+        return table(self.formats, nodes, self.target)
+
     def save(self, folder: str | Path, name: str = "model", *, test_values: bool = False) -> Saved:
         """Write ``name.espdl``, ``name.info`` and ``name.json``.
 
@@ -127,27 +143,16 @@ class Quantized:
         """
         from tinsmith.espdl.encoder import encode
         from tinsmith.espdl.info_text import info
-        from tinsmith.espdl.table_json import TableNode, table
         from tinsmith.files import write_all
 
         source = self.with_test_values() if test_values else self
-        nodes = [
-            TableNode(
-                node.name,
-                node.op_type,
-                tuple("" if operand is None else operand.name for operand in node.inputs),
-                tuple(operand.name for operand in node.outputs),
-                self.placement[node.name].bits,
-            )
-            for node in self.network.nodes
-        ]
         base = Path(folder)
         saved = Saved(base / f"{name}.espdl", base / f"{name}.info", base / f"{name}.json")
         write_all(
             {
                 saved.espdl: encode(source.program),
                 saved.info: info(source.program).encode(),
-                saved.json: table(self.formats, nodes, self.target).encode(),
+                saved.json: self.formats_text().encode(),
             }
         )
         return saved

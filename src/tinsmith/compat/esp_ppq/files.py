@@ -13,7 +13,6 @@ from tinsmith.errors import ProgramError, RecipeError
 if TYPE_CHECKING:
     from tinsmith.compat.esp_ppq.IR.base.graph import BaseGraph
     from tinsmith.program import Program
-    from tinsmith.quantized import Quantized
 
 
 def export(
@@ -66,7 +65,7 @@ def export(
     contents: dict[Path, bytes] = {}
     if export_config:
         contents[base.with_suffix(".info")] = info(program).encode()
-        contents[Path(config_path) if config_path else base.with_suffix(".json")] = table_of(quantized).encode()
+        contents[Path(config_path) if config_path else base.with_suffix(".json")] = quantized.formats_text().encode()
     if not encrypt_data:
         write_all({base: encode(program), **contents})
         return [base, *contents]
@@ -74,23 +73,6 @@ def export(
     write_encrypted(program, base, key)
     write_all(contents)
     return [base, *contents, key]
-
-
-def table_of(quantized: Quantized) -> str:
-    """The text of the `.json` file."""
-    from tinsmith.espdl.table_json import TableNode, table
-
-    nodes = [
-        TableNode(
-            node.name,
-            node.op_type,
-            tuple("" if operand is None else operand.name for operand in node.inputs),
-            tuple(operand.name for operand in node.outputs),
-            quantized.placement[node.name].bits,
-        )
-        for node in quantized.network.nodes
-    ]
-    return table(quantized.formats, nodes, quantized.target)
 
 
 def _labelled(program: Program, metadata: Mapping[str, str] | None, version: int) -> Program:

@@ -32,12 +32,11 @@ class OnnxExporter(GraphExporter):
         """
         import onnx_ir as ir
 
-        from tinsmith.compat.esp_ppq.files import table_of
         from tinsmith.files import write_all
 
         if graph.model is None:
             raise ProgramError("is a program, and has no float model.", subject="graph", hint="Keep the ONNX file.")
         contents = {Path(file_path): ir.to_proto(graph.model).SerializeToString()}
         if config_path is not None and graph.quantized is not None:
-            contents[Path(config_path)] = table_of(graph.quantized).encode()
+            contents[Path(config_path)] = graph.quantized.formats_text().encode()
         write_all(contents)

@@ -27,7 +27,6 @@ class ONNXRUNTIMExporter(GraphExporter):
         Raises:
             ProgramError: The graph is not quantized, or has nodes that ONNX cannot express exactly.
         """
-        from tinsmith.compat.esp_ppq.files import table_of
         from tinsmith.files import write_all
         from tinsmith.simulator.twin import save_twin
 
@@ -35,4 +34,4 @@ class ONNXRUNTIMExporter(GraphExporter):
             raise ProgramError("is not quantized.", subject="graph", hint="Quantize it first.")
         save_twin(graph.program, file_path, graph.target)
         if config_path is not None and graph.quantized is not None:
-            write_all({Path(config_path): table_of(graph.quantized).encode()})
+            write_all({Path(config_path): graph.quantized.formats_text().encode()})
