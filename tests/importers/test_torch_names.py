@@ -72,6 +72,18 @@ def test_layers_are_modules(source: Any) -> None:
     assert {"blocks.1.expand.2", "blocks.1.expand", "blocks.1", "blocks"} <= set(found["blocks.1.expand.2"])
 
 
+def test_the_older_exporter_within(source: Any) -> None:
+    class Deciding(Net):
+        def forward(self, x: Any) -> Any:
+            y = super().forward(x)
+            return y * 2 if float(x.sum()) > 1e9 else y
+
+    found = layers(load(nets.seeded(Deciding).eval(), Hints(X)))
+    assert [name for name in found if name != "Mul"] == NAMES
+    assert {"stem.0", "stem", "/stem/stem.0/Conv"} <= set(found["stem.0"])
+    assert {"blocks.0.act", "blocks.0", "/blocks.0/act_1/Relu"} <= set(found["blocks.0.act_1"])
+
+
 def test_files_of_the_older_exporter_have_modules_too() -> None:
     written = io.BytesIO()
     with warnings.catch_warnings(action="ignore"):

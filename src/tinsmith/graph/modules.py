@@ -12,7 +12,6 @@ _SCOPES = "pkg.torch.onnx.name_scopes"
 _CLASSES = "pkg.torch.onnx.class_hierarchy"
 _ALIAS = "tinsmith.alias"
 _REPEATED = re.compile(r"@\d+")
-_NUMBERED = re.compile(r"_\d+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +20,9 @@ class ModuleCall:
 
     Attributes:
         path: Of the module, such as ``features.1.conv.0.0``; empty for the model itself.
-        step: The operation in the captured program that the node is part of, unique.
-        kind: What that operation is.
+        step: The operation in the captured program that the node is part of, unique. The older exporter only says which
+            call of the module.
+        kind: What that operation is, where it is known.
     """
 
     path: str
@@ -43,8 +43,8 @@ def call_of(node: ir.Node, *, recorded: bool = False) -> ModuleCall | None:
         return ModuleCall(_REPEATED.sub("", scopes[-2]), scopes[-1], classes[-1] if classes else scopes[-1])
     name = node.name or ""
     if recorded and name.startswith("/"):
-        *modules, operation = name[1:].split("/")
-        return ModuleCall(_joined(modules), name, _NUMBERED.sub("", operation))
+        scope = name.rpartition("/")[0]
+        return ModuleCall(_joined(scope[1:].split("/")), scope, "")
     return None
 
 
@@ -62,6 +62,14 @@ def rename(node: ir.Node, name: str) -> None:
     if node.name and node.name != name:
         node.metadata_props[_ALIAS] = node.name
     node.name = name
+
+
+def assign(node: ir.Node, call: ModuleCall) -> None:
+    """Says of a node where it comes from, as the newer exporter does."""
+    parts = call.path.split(".") if call.path else []
+    paths = [".".join(parts[:count]) for count in range(len(parts) + 1)]
+    node.metadata_props[_SCOPES] = repr([*paths, call.step])
+    node.metadata_props[_CLASSES] = repr([call.kind])
 
 
 def _joined(modules: list[str]) -> str:

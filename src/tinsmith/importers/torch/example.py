@@ -12,7 +12,10 @@ from tinsmith.importers.hints import Hints
 from tinsmith.importers.torch.arguments import Call, Maker, named_tensors
 from tinsmith.importers.torch.silence import innermost, silence
 
-_HOW = "Give example_input: a tensor or array with its batch axis, a tuple of them, or a dict by argument."
+_HOW = (
+    "Give example_input: a tensor or array with its batch axis, a tuple of them, or a dict by argument; or "
+    "input_shapes (--input-shape)."
+)
 _CLOSE = 1e-3
 
 

@@ -17,7 +17,7 @@ from tinsmith.importers.hints import Hints
 from tinsmith.importers.notes import add_note
 from tinsmith.importers.torch.arguments import named_tensors
 from tinsmith.importers.torch.example import Example, find_example
-from tinsmith.importers.torch.names import name_ends, name_nodes
+from tinsmith.importers.torch.names import name_ends, name_nodes, place_nodes
 from tinsmith.importers.torch.silence import innermost, silence
 
 _OPSET = 18
@@ -95,19 +95,25 @@ def _recorded(torch: ModuleType, module: Any, example: Example, subject: str, be
                 opset_version=_OPSET,
                 input_names=names,
             )
-        return onnx_importer.load(written.getvalue())
+        model = onnx_importer.load(written.getvalue())
     except Exception as error:
         reason = f"cannot be converted: {before}{innermost(error)}"
         raise ModelError(reason, subject=subject, hint=_WAY_OUT) from error
+    place_nodes(model.graph, {path for path, _ in module.named_modules()})
+    return model
 
 
 def _named(model: ir.Model, example: Example) -> ir.Model:
     """The model with inputs named like arguments, and outputs like the keys of what it gives where it has any."""
-    keyed = isinstance(example.result, Mapping) or hasattr(example.result, "keys")
-    result = dict(example.result) if keyed else {}
-    outputs = [name for name, _ in named_tensors(result, "")]
+    outputs = [name for name, _ in named_tensors(_keyed(example.result), "")]
     name_ends(model.graph, list(example.call.named_leaves()), outputs)
     return model
+
+
+def _keyed(result: Any) -> Mapping[str, Any]:
+    if hasattr(result, "_asdict"):
+        return dict(result._asdict())
+    return dict(result) if isinstance(result, Mapping) else {}
 
 
 def _unwrapped(torch: ModuleType, module: Any) -> Any:

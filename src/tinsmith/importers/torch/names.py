@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 
 import onnx_ir as ir
 
-from tinsmith.graph.modules import ModuleCall, call_of, rename
+from tinsmith.graph.modules import ModuleCall, assign, call_of, rename
+
+_NUMBERED = re.compile(r"_\d+$")
 
 
 def name_ends(graph: ir.Graph, inputs: Sequence[str], outputs: Sequence[str]) -> None:
@@ -25,7 +28,24 @@ def name_ends(graph: ir.Graph, inputs: Sequence[str], outputs: Sequence[str]) ->
             value.name = name
 
 
-def name_nodes(graph: ir.Graph, *, recorded: bool = False) -> None:
+def place_nodes(graph: ir.Graph, modules: Collection[str]) -> None:
+    """Says of nodes of the older exporter, which has modules in names, what the newer one says of its own.
+
+    Args:
+        graph: As it was exported.
+        modules: The paths of all modules: what is called a second time has a number behind it that is no part of them.
+    """
+    for node in graph:
+        call = call_of(node, recorded=True)
+        if call is not None:
+            parts: list[str] = []
+            for part in call.path.split("."):
+                whole = ".".join([*parts, part])
+                parts.append(part if whole in modules else _NUMBERED.sub("", part))
+            assign(node, ModuleCall(".".join(parts), call.step, call.kind))
+
+
+def name_nodes(graph: ir.Graph) -> None:
     """Names nodes after the modules that they come from.
 
     The node that does a module's work gets the module's path, ``features.0.1``: the one that reads its parameters, or
@@ -34,9 +54,8 @@ def name_nodes(graph: ir.Graph, *, recorded: bool = False) -> None:
 
     Args:
         graph: As it was exported, unoptimized.
-        recorded: Whether the older exporter wrote it.
     """
-    calls = {node: call for node in graph if (call := call_of(node, recorded=recorded)) is not None}
+    calls = {node: call for node in graph if (call := call_of(node)) is not None}
     mains = _mains(graph, calls)
     taken = {node.name or "" for node in graph if node not in calls}
     wanted = {node: call.path if node in mains else _inner(call, node) for node, call in calls.items()}
