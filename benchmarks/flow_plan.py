@@ -56,6 +56,7 @@ class Flow:
         rows: What it writes.
         held: Reads samples as the model takes them, (N, …) float32, and labels or expected values.
         figure: The figure the script prints, as text, from the chip's real outputs and the expected ones.
+        model: The float network, absolute or below the flow's folder.
         arguments: Of the script.
         before: A script that has to run first, with its arguments; its time is not the flow's.
         peer: Whether the other tool still exists.
@@ -67,6 +68,7 @@ class Flow:
     rows: tuple[Row, ...]
     held: Callable[[], tuple[Array, Array]]
     figure: Callable[[Array, Array], str]
+    model: str
     arguments: tuple[str, ...] = ()
     before: tuple[str, ...] = ()
     peer: bool = True
@@ -155,9 +157,10 @@ def flows(data: Path | None, pictures_at: Path | None, few: bool) -> list[Flow]:
                 (Row(name, f"sin_{script}.espdl", rf"^from {name}: largest error ([\d.]+)"),),
                 sines,
                 largest_error,
+                f"{model}.onnx",
                 ("--bits", str(bits)),
             )
-            for script, name in (("from_onnx", "ONNX"), ("from_torch", "PyTorch"))
+            for script, name, model in (("from_onnx", "ONNX", "sin"), ("from_torch", "PyTorch", "sin_from_torch"))
             for bits in (8, 16)
         ),
         Flow(
@@ -167,6 +170,7 @@ def flows(data: Path | None, pictures_at: Path | None, few: bool) -> list[Flow]:
             GESTURES,
             lambda: gestures(most=held),
             top1,
+            "gesture_model.onnx",
             small,
             ("train.py",),
         ),
@@ -177,6 +181,7 @@ def flows(data: Path | None, pictures_at: Path | None, few: bool) -> list[Flow]:
             METHODS,
             lambda: pictures(calibration, held),
             top1_and_5,
+            "mobilenet_v2.onnx",
             small,
             ("train.py",),
         ),
@@ -188,6 +193,7 @@ def flows(data: Path | None, pictures_at: Path | None, few: bool) -> list[Flow]:
                 (Row(bits, "mnist_coefficient.espdl", r"^accuracy of the \w+ model on \w+: ([\d.]+) %"),),
                 lambda: mnist(600),
                 top1,
+                "mnist.onnx",
                 ("--bits", bits),
                 peer=False,
             )
@@ -210,6 +216,7 @@ def real(data: Path, pictures_at: Path | None, few: bool) -> list[Flow]:
             GESTURES,
             lambda: gestures(file, 1600, held),
             top1,
+            str(model),
             (*options, "--calibration", str(calibration), "--test", str(held)),
         )
     ]
@@ -225,6 +232,7 @@ def real(data: Path, pictures_at: Path | None, few: bool) -> list[Flow]:
         METHODS,
         lambda: pictures(samples, held_pictures, pictures_at),
         top1_and_5,
+        str(data / "models/mobilenetv2.onnx"),
         ("--model", str(data / "models/mobilenetv2.onnx"), *where, "--int16", "Conv_2", "Clip_3", *counts),
     )
     return [*found, imagenet]

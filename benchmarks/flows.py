@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnxruntime as ort
 from rich.console import Console
 from rich.table import Table
 
@@ -103,8 +105,8 @@ class Bench:
         script, *arguments = flow.before
         trained = self.results / "trained" / flow.folder
         if not trained.is_dir():
-            path = str(EXAMPLES / flow.folder / script)
-            subprocess.run([sys.executable, "-W", "ignore", path, *arguments, "--output", str(trained)], check=True)
+            train = str(EXAMPLES / flow.folder / script)
+            subprocess.run([sys.executable, "-W", "ignore", train, *arguments, "--output", str(trained)], check=True)
         files.mkdir(parents=True, exist_ok=True)
         for path in trained.glob("*.onnx"):
             (files / path.name).write_bytes(path.read_bytes())
@@ -141,14 +143,27 @@ def on_chip(file: Path, samples: Array) -> Array:
     return tinsmith.dequantize(program, found)[result.name]
 
 
-def exact(file: Path, flow: Flow, held: tuple[Array, Array]) -> str:
-    """The figure of the file itself, or why there is none."""
+def in_floats(model: Path, samples: Array) -> Array:
+    """What ONNX Runtime computes with the float network."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = 1, 3
+    session = ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+    (source, *_) = session.get_inputs()
+    return np.concatenate([session.run(None, {source.name: sample[None]})[0] for sample in samples])
+
+
+def exact(file: Path, flow: Flow, held: tuple[Array, Array], floats: Array | None) -> tuple[str, str]:
+    """The figure of the file itself, or why there is none; and how often it answers as the float network does."""
     if not file.is_file():
-        return "no file"
+        return "no file", ""
     try:
-        return flow.figure(on_chip(file, held[0]), held[1])
+        found = on_chip(file, held[0])
     except tinsmith.TinsmithError as error:
-        return f"refused: {str(error)[:80]}"
+        return f"refused: {str(error)[:80]}", ""
+    figure, answers = flow.figure(found, held[1]), found.reshape(len(found), -1)
+    if floats is None or answers.shape[1] == 1:
+        return figure, ""
+    return figure, f"{100 * np.mean(answers.argmax(1) == floats.reshape(answers.shape).argmax(1)):.2f}"
 
 
 def last_line(ran: Ran) -> str:
@@ -162,14 +177,20 @@ def compared(flow: Flow, bench: Bench) -> tuple[list[list[str]], list[str]]:
     tools = [PEER, OURS] if flow.peer and bench.peer else [OURS]
     runs = {tool: bench.run(flow, tool) for tool in tools}
     held = flow.held()
-    rows, notes = [], []
+    rows: list[list[str]] = []
+    notes = []
     for tool, ran in runs.items():
+        folder = bench.folder(flow, tool) / "files"
+        model = folder / flow.model
+        floats = in_floats(model, held[0]) if model.is_file() else None
+        if not rows and floats is not None:
+            rows.append([flow.name, "", "float", "", flow.figure(floats, held[1]), "", "", ""])
         if ran.status:
             notes.append(f"{flow.name}, {tool}: {last_line(ran)}")
         for index, row in enumerate(flow.rows):
-            figure = exact(bench.folder(flow, tool) / "files" / row.file, flow, held)
+            figure, alike = exact(folder / row.file, flow, held, floats)
             times = [f"{ran.cpu:.1f}", f"{ran.wall:.1f}"] if index == 0 else ["", ""]
-            rows.append([flow.name, row.name, tool, claimed(ran, row) or "–", figure, *times])
+            rows.append([flow.name, row.name, tool, claimed(ran, row) or "–", figure, alike, *times])
     return rows, notes
 
 
@@ -191,7 +212,7 @@ def main() -> None:
     bench = Bench(chosen.results, chosen.peer_python, chosen.again, chosen.peer_site)
     console = Console(highlight=False)
     console = console if console.is_terminal else Console(highlight=False, width=140)
-    table = Table("flow", "file", "tool", "printed", "exact", "CPU s", "wall s", title=f"Flows on {TARGET}")
+    table = Table("flow", "file", "tool", "printed", "exact", "as float", "CPU s", "wall s", title=f"Flows on {TARGET}")
     notes: list[str] = []
     for flow in flows(chosen.data, chosen.pictures, chosen.few):
         if chosen.flows in flow.name:
