@@ -20,7 +20,7 @@ def keras_on_torch() -> ModuleType | None:
         MissingExtraError: Keras 3 or PyTorch is not installed.
     """
     require("torch", "keras", _PURPOSE)
-    keras = _imported() if "keras" not in sys.modules else sys.modules["keras"]
+    keras = sys.modules.get("keras") or _imported()
     version = str(getattr(keras, "__version__", "?"))
     if not version.split(".")[0].isdigit() or int(version.split(".")[0]) < 3:
         hint = "Install it: pip install 'tinsmith[keras]'."

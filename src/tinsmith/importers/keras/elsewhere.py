@@ -19,12 +19,13 @@ from tinsmith import errors
 from tinsmith.errors import ModelError, TinsmithError
 from tinsmith.importers.hints import Hints
 from tinsmith.importers.onnx import load as load_onnx
+from tinsmith.importers.torch.silence import innermost, silence
 
 _MODEL, _HINTS, _RESULT, _ERROR = "model.keras", "hints.pickle", "result.onnx", "error.json"
 _RUN = "import sys; from tinsmith.importers.keras.elsewhere import work; work(*sys.argv[1:])"
 _OTHER_BACKEND = (
-    "Start Python with KERAS_BACKEND=torch, load the model there (keras.saving.load_model, with its custom_objects) "
-    "and give it in memory."
+    "Start Python with KERAS_BACKEND=torch, load it there, keras.saving.load_model(path, custom_objects={…}), and give "
+    "the model in memory."
 )
 
 
@@ -38,9 +39,10 @@ def convert_model(model: Any, hints: Hints) -> ir.Model:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / _MODEL
         try:
-            model.save(path)
+            with silence():
+                model.save(path)
         except Exception as error:  # whatever the layers of a user raise
-            raise ModelError(f"it cannot be saved: {error}", subject=subject, hint=_OTHER_BACKEND) from error
+            raise ModelError(f"it cannot be saved: {innermost(error)}", subject=subject, hint=_OTHER_BACKEND) from error
         return _converted(path, hints, subject, Path(folder))
 
 
@@ -65,7 +67,7 @@ def work(source: str, subject: str, folder: str) -> None:
     try:
         keras = keras_on_torch()
         assert keras is not None
-        model = trace(keras, opened(keras, Path(source), subject), Hints(example, shapes), subject)
+        model = trace(keras, opened(keras, Path(source), subject, _OTHER_BACKEND), Hints(example, shapes), subject)
         ir.save(model, place / _RESULT)
     except TinsmithError as error:
         told = {"kind": type(error).__name__, "reason": error.reason, "subject": error.subject, "hint": error.hint}

@@ -8,6 +8,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,26 +16,27 @@ from typing import Any
 from tinsmith.errors import ModelError
 from tinsmith.extras import require
 from tinsmith.importers.keras.mending import Mender, custom_objects, layers
-from tinsmith.importers.keras.reasons import first_sentence
 from tinsmith.importers.recognize import recognize
-from tinsmith.importers.torch.silence import silence
+from tinsmith.importers.torch.silence import innermost, silence
 
 _CONFIG, _METADATA, _ATTRIBUTE = "config.json", "metadata.json", "model_config"
-_HDF5 = b"\x89HDF\r\n\x1a\n"
+_HDF5, _ZIP = b"\x89HDF\r\n\x1a\n", b"PK"
 _WEIGHTS_ONLY = (
     "Build the model in Python, call its load_weights with this file and give the model in memory, or save it whole: "
     "model.save('model.keras')."
 )
 _DAMAGED = "Check that the download or export is complete."
+_IN_MEMORY = "Load it in Python, keras.saving.load_model(path, custom_objects={…}), and give the model in memory."
 
 
-def opened(keras: ModuleType, path: Path, subject: str | None = None) -> Any:
+def opened(keras: ModuleType, path: Path, subject: str | None = None, way_out: str = _IN_MEMORY) -> Any:
     """The model in a file.
 
     Args:
         keras: The package.
         path: Of the file.
         subject: What messages call it; its path where this is not given.
+        way_out: What messages advise for a file that needs more than is in it.
 
     Raises:
         ModelError: There is no such file, or no whole model in it; it needs classes that nobody registered; it holds
@@ -44,93 +46,92 @@ def opened(keras: ModuleType, path: Path, subject: str | None = None) -> Any:
     try:
         with path.open("rb") as file:
             start = file.read(len(_HDF5))
+    except FileNotFoundError as error:
+        raise ModelError("the file does not exist.", subject=subject) from error
     except OSError as error:
-        reason = "the file does not exist" if isinstance(error, FileNotFoundError) else "the file cannot be read"
-        raise ModelError(
-            f"{reason}." if "not exist" in reason else f"{reason}: {error.strerror}.", subject=subject
-        ) from error
+        raise ModelError(f"the file cannot be read: {error.strerror}.", subject=subject) from error
+    reader = _Reader(keras, path, subject, way_out)
     if start == _HDF5:
-        return _from_hdf5(keras, path, subject)
+        return reader.of_hdf5()
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             if _CONFIG in archive.namelist():
-                return _from_archive(keras, path, archive, subject)
-    found = recognize(path.read_bytes())
+                return reader.of_archive(archive)
+    found = None if start.startswith(_ZIP) and not zipfile.is_zipfile(path) else recognize(path.read_bytes())
     kind = f"this is {found.kind}, not a Keras model" if found else "this is not a Keras model, or it is cut off"
     raise ModelError(f"{kind}.", subject=subject, hint=found.way_out if found else _DAMAGED)
 
 
-def _from_archive(keras: ModuleType, path: Path, archive: zipfile.ZipFile, subject: str) -> Any:
-    try:
-        config = json.loads(archive.read(_CONFIG))
-        metadata = json.loads(archive.read(_METADATA)) if _METADATA in archive.namelist() else {}
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
-        raise ModelError(f"its {_CONFIG} cannot be read: {error}.", subject=subject, hint=_DAMAGED) from error
-    mended = _mended(keras, config, metadata.get("keras_version"), subject, is_hdf5=False)
-    if mended == config and path.suffix == ".keras":
-        return _loaded(keras, path, config, subject)
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "model.keras"
-        with zipfile.ZipFile(copy, "w") as target:
-            for name in archive.namelist():
-                target.writestr(name, json.dumps(mended) if name == _CONFIG else archive.read(name))
-        return _loaded(keras, copy, mended, subject)
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    keras: ModuleType
+    path: Path
+    subject: str
+    way_out: str
 
+    def of_archive(self, archive: zipfile.ZipFile) -> Any:
+        """The newer format: a zip archive."""
+        try:
+            config = json.loads(archive.read(_CONFIG))
+            metadata = json.loads(archive.read(_METADATA)) if _METADATA in archive.namelist() else {}
+        except (ValueError, OSError, zipfile.BadZipFile) as error:
+            reason = f"its {_CONFIG} cannot be read: {innermost(error)}"
+            raise ModelError(reason, subject=self.subject, hint=_DAMAGED) from error
+        mended = self._mended(config, metadata.get("keras_version"), is_hdf5=False)
+        if mended == config and self.path.suffix == ".keras":
+            return self._loaded(self.path, config)
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / "model.keras"
+            with zipfile.ZipFile(copy, "w") as target:
+                for name in archive.namelist():
+                    target.writestr(name, json.dumps(mended) if name == _CONFIG else archive.read(name))
+            return self._loaded(copy, mended)
 
-def _from_hdf5(keras: ModuleType, path: Path, subject: str) -> Any:
-    h5py = require("h5py", "keras", "reading HDF5 files")
-    try:
-        with h5py.File(path, "r") as file:
-            written, version = file.attrs.get(_ATTRIBUTE), _text(file.attrs.get("keras_version"))
-            whole = "model_weights" in file
-        config = None if written is None else json.loads(_text(written))
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise ModelError(f"the file cannot be read: {first_sentence(error)}", subject=subject, hint=_DAMAGED) from error
-    if config is None:
-        raise ModelError(
-            "the file holds weights, and not the layers they belong to.", subject=subject, hint=_WEIGHTS_ONLY
-        )
-    if not whole:
-        raise ModelError("the file holds layers, and not their weights.", subject=subject, hint=_DAMAGED)
-    mended = _mended(keras, config, version, subject, is_hdf5=True)
-    if mended == config and path.suffix in (".h5", ".hdf5"):
-        return _loaded(keras, path, config, subject)
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "model.h5"
-        copy.write_bytes(path.read_bytes())
-        with h5py.File(copy, "r+") as file:
-            file.attrs[_ATTRIBUTE] = json.dumps(mended)
-        return _loaded(keras, copy, mended, subject)
+    def of_hdf5(self) -> Any:
+        """The older format: an HDF5 file."""
+        h5py = require("h5py", "keras", "reading HDF5 files")
+        try:
+            with h5py.File(self.path, "r") as file:
+                written, version = file.attrs.get(_ATTRIBUTE), file.attrs.get("keras_version")
+                has_weights = "model_weights" in file
+            config = None if written is None else json.loads(written)
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            reason = f"the file cannot be read: {innermost(error)}"
+            raise ModelError(reason, subject=self.subject, hint=_DAMAGED) from error
+        if config is None:
+            reason = "the file holds weights, and not the layers they belong to."
+            raise ModelError(reason, subject=self.subject, hint=_WEIGHTS_ONLY)
+        if not has_weights:
+            raise ModelError("the file holds layers, and not their weights.", subject=self.subject, hint=_DAMAGED)
+        mended = self._mended(config, version.decode() if isinstance(version, bytes) else version, is_hdf5=True)
+        if mended == config and self.path.suffix in (".h5", ".hdf5"):
+            return self._loaded(self.path, config)
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / "model.h5"
+            copy.write_bytes(self.path.read_bytes())
+            with h5py.File(copy, "r+") as file:
+                file.attrs[_ATTRIBUTE] = json.dumps(mended)
+            return self._loaded(copy, mended)
 
+    def _mended(self, config: Any, version: Any, *, is_hdf5: bool) -> Any:
+        """The configuration as this Keras should read it. Files without a version are older than versions are."""
+        major = str(version).split(".")[0]
+        is_old = not major.isdigit() or int(major) < 3
+        return Mender(self.keras, self.subject, is_old, is_hdf5, self.way_out).mended(config)
 
-def _text(value: Any) -> str:
-    return value.decode("utf-8") if isinstance(value, bytes) else str(value)
-
-
-def _mended(keras: ModuleType, config: Any, version: Any, subject: str, *, is_hdf5: bool) -> Any:
-    """The configuration as this Keras should read it. Files without a version are older than versions are."""
-    major = str(version).split(".")[0]
-    is_old = not major.isdigit() or int(major) < 3
-    return Mender(keras, subject, is_old, is_hdf5).mended(config)
-
-
-def _loaded(keras: ModuleType, path: Path, config: Any, subject: str) -> Any:
-    try:
-        with _random_numbers_kept(), silence():
-            return keras.saving.load_model(path, custom_objects=custom_objects(keras), compile=False, safe_mode=True)
-    except Exception as error:  # whatever the layers trip over
-        if unknown := _unknown(keras, config):
-            names = ", ".join(map(repr, unknown))
-            given = ", ".join(f"{name!r}: {name}" for name in unknown)
-            hint = (
-                f"Load it with keras.saving.load_model(path, custom_objects={{{given}}}) and give the model in memory, "
-                "or register them before: keras.saving.register_keras_serializable."
-            )
-            raise ModelError(
-                f"it needs classes that are not Keras' own: {names}.", subject=subject, hint=hint
-            ) from error
-        hint = "Load it with keras.saving.load_model, with the custom_objects it needs, and give the model in memory."
-        raise ModelError(f"Keras cannot load it: {first_sentence(error)}", subject=subject, hint=hint) from error
+    def _loaded(self, path: Path, config: Any) -> Any:
+        keras = self.keras
+        try:
+            # In a scope, for activations by name are not looked up among what a call is given.
+            with _random_numbers_kept(), silence(), keras.saving.custom_object_scope(custom_objects(keras)):
+                return keras.saving.load_model(path, compile=False, safe_mode=True)
+        except Exception as error:  # whatever the layers trip over
+            unknown = _unknown(keras, config)
+            *_, last = str(error).split("Exception encountered: ")
+            reason = f"Keras cannot load it: {innermost(ValueError(last))}"
+            if unknown:
+                reason = f"it needs layers that are not Keras' own: {', '.join(map(repr, unknown))}."
+            raise ModelError(reason, subject=self.subject, hint=self.way_out) from error
 
 
 def _unknown(keras: ModuleType, config: Any) -> list[str]:

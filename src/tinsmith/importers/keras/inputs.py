@@ -12,6 +12,7 @@ import numpy as np
 from tinsmith.errors import ModelError
 from tinsmith.importers.hints import Hints
 
+_CALL = "Call it once with an array of its input's shape, or load trained weights into it."
 _GIVE = "Give example_input: an array with its batch axis, a list of them, or a dict by name."
 
 
@@ -56,10 +57,12 @@ def call_of(keras: ModuleType, model: Any, hints: Hints, subject: str) -> Call:
         ModelError: Neither the model nor the hints say what it takes; a shape contradicts it.
     """
     given = hints.example_input
+    if not model.built:
+        raise ModelError("it was never called, so it has no weights.", subject=subject, hint=_CALL)
     declared, structure = _declared(model)
     if not declared:
         if given is None:
-            raise ModelError("it does not say what it takes, for it was never built.", subject=subject, hint=_GIVE)
+            raise ModelError("it does not say what it takes.", subject=subject, hint=_GIVE)
         declared, structure = _of_example(keras, given), given
     shapes = _shapes(keras, declared, given, hints, subject)
     return Call(tuple(_settled(one, shapes.get(one.name), subject) for one in declared), structure)
@@ -75,7 +78,7 @@ def _declared(model: Any) -> tuple[tuple[Input, ...], Any]:
         )
         # A Sequential model has no structure: it takes one tensor.
         return inputs, getattr(model, "input", 0)
-    built = model.get_build_config() if model.built else None
+    built = model.get_build_config()
     shape = (built or {}).get("input_shape")
     if isinstance(shape, (tuple, list)) and all(extent is None or isinstance(extent, int) for extent in shape):
         return (Input("input", tuple(shape), str(model.input_dtype)),), 0

@@ -16,7 +16,6 @@ from tinsmith.errors import ModelError
 
 KERAS2_HARD_SIGMOID = "keras2_hard_sigmoid"
 """The name of Keras 2's function: 0.2 x + 0.5 where Keras 3 has x / 6 + 0.5, both cut to 0 … 1."""
-_IN_MEMORY = "Load it with keras.saving.load_model in Python, with what it needs, and give the model in memory."
 _RENAMED = MappingProxyType(
     {
         "BatchNormalizationV1": "BatchNormalization",
@@ -55,12 +54,14 @@ class Mender:
         subject: What messages call the file.
         is_old: Whether Keras 2 or older wrote it.
         is_hdf5: Whether it is in the older of the two formats.
+        way_out: What to do about a file that needs more than is in it.
     """
 
     keras: ModuleType
     subject: str
     is_old: bool
     is_hdf5: bool
+    way_out: str
 
     def mended(self, config: Any) -> Any:
         """The configuration of a model, or of anything in it, as Keras 3 should read it.
@@ -91,7 +92,7 @@ class Mender:
         layer = own.get("name") or name
         if name == "__lambda__" or (name == "Lambda" and _is_code(own.get("function"))):
             reason = f"the Lambda layer {layer!r} is Python code, which is not run from a file."
-            raise ModelError(reason.replace("'__lambda__' ", ""), subject=self.subject, hint=_IN_MEMORY)
+            raise ModelError(reason.replace("'__lambda__' ", ""), subject=self.subject, hint=self.way_out)
         if name in _TENSORFLOW:
             raise ModelError(
                 f"layer {layer!r} is an operation of TensorFlow, which Keras 3 cannot read.",
@@ -109,11 +110,18 @@ class Mender:
     def _of_keras2(self, name: str, own: Mapping[str, Any]) -> dict[str, Any]:
         known = inspect.signature(getattr(self.keras.layers, name, dict).__init__).parameters
         kept = {
-            key: KERAS2_HARD_SIGMOID if key.endswith("activation") and value == "hard_sigmoid" else value
+            key: self._hard_sigmoid() if key.endswith("activation") and value == "hard_sigmoid" else value
             for key, value in own.items()
             if key in known or not any(value is one or value == one for one in _MEANINGLESS.get(key, ()))
         }
         return {"reset_after": False, **kept} if name == "GRU" else kept
+
+    def _hard_sigmoid(self) -> Any:
+        """Keras 2's function, as the format names functions that are not Keras' own."""
+        if self.is_hdf5:
+            return KERAS2_HARD_SIGMOID
+        names = {"class_name": "function", "config": KERAS2_HARD_SIGMOID, "registered_name": "function"}
+        return {"module": "builtins", **names}
 
     def _without_training(self, key: str, value: Any) -> Any:
         """Without what only training needs, where it is not Keras' own."""

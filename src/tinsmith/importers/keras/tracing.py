@@ -6,7 +6,7 @@ its layer. The model itself is not copied: a few methods of its layers are cover
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
@@ -51,7 +51,7 @@ def trace(keras: ModuleType, model: Any, hints: Hints, subject: str) -> ir.Model
                 root = _root(keras, torch, model, call, modules)
                 program = torch.onnx.export(root, examples, dynamo=True, verbose=False, optimize=False)
         except Exception as error:  # of any kind, from deep inside
-            raise _explained(error, stage.failed, subject) from error
+            raise _explained(stage.error or error, stage.failed, subject) from error
     result: ir.Model = program.model
     name_graph(result.graph, names, [one.name for one in call.inputs], output_names(keras, model))
     result.graph.name = str(model.name)
@@ -60,11 +60,12 @@ def trace(keras: ModuleType, model: Any, hints: Hints, subject: str) -> ir.Model
 
 
 class _Stage:
-    """Runs layers in modules of PyTorch, and knows the innermost that failed."""
+    """Runs layers in modules of PyTorch, and keeps the first error, before Keras rewords it, with its layer."""
 
     def __init__(self, torch: ModuleType) -> None:
         self.torch = torch
         self.failed = ""
+        self.error: Exception | None = None
 
     def module(self, path: str, compute: Callable[..., Any]) -> Any:
         """A module that computes what a function computes."""
@@ -74,8 +75,9 @@ class _Stage:
             def forward(self, *args: Any, **options: Any) -> Any:
                 try:
                     return compute(*args, **options)
-                except Exception:
-                    stage.failed = stage.failed or path
+                except Exception as error:
+                    if stage.error is None:
+                        stage.failed, stage.error = path, error
                     raise
 
         return Layer()
@@ -87,7 +89,11 @@ def _root(keras: ModuleType, torch: ModuleType, model: Any, call: Call, modules:
     class Root(torch.nn.Module):  # type: ignore[misc, name-defined]
         def forward(self, *tensors: Any) -> Any:
             result = model(keras.tree.pack_sequence_as(call.structure, list(tensors)))
-            return tuple(keras.tree.flatten(result))
+            given: list[Any] = []
+            for tensor in keras.tree.flatten(result):
+                # The output and the state of an LSTM, for one, are the same.
+                given.append(tensor.clone() if any(tensor is other for other in (*given, *tensors)) else tensor)
+            return tuple(given)
 
     root = Root()
     for key, module in modules.items():
@@ -167,23 +173,13 @@ def _own_weights(graph: ir.Graph) -> None:
             value.const_value = ir.Tensor(tensor.numpy().copy(), dtype=tensor.dtype, name=tensor.name)
 
 
-def _explained(error: BaseException, layer: str, subject: str) -> TinsmithError:
+def _explained(error: Exception, layer: str, subject: str) -> TinsmithError:
     """What went wrong, for the user."""
-    for one in _chain(error):
-        if isinstance(one, TinsmithError):
-            return one
+    if isinstance(error, TinsmithError):
+        return error
     place = f"{subject}, layer {layer!r}" if layer else subject
     return ModelError(
         f"PyTorch's exporter cannot convert it: {innermost(error)}",
         subject=place,
         hint="Write that part with other layers, or export to ONNX in another way and give the .onnx file.",
     )
-
-
-def _chain(error: BaseException) -> Sequence[BaseException]:
-    found: list[BaseException] = []
-    pending: BaseException | None = error
-    while pending is not None and pending not in found:
-        found.append(pending)
-        pending = pending.__cause__ or pending.__context__
-    return found
