@@ -167,7 +167,7 @@ def test_dispatching() -> None:
     assert changed(change, bits=16).choices == {"bits": 16, "scopes": ({"layers": ("^gemm$",), "bits": 8},)}
 
 
-def test_dispatching_what_computes_a_constant_is_noted() -> None:
+def test_dispatching_what_is_gone_is_noted() -> None:
     mapped = changed(lambda s: s.dispatching_table.append("shape", TargetPlatform.ESPDL_INT16))
     assert mapped.choices == {"bits": 8}
     assert "'shape' has no effect" in mapped.notes[0]

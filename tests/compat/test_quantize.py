@@ -269,6 +269,19 @@ def test_native_graphs_are_espdl_files_and_never_pickles(model: Path, tmp_path: 
         load_native_graph(tmp_path / "net.native")
 
 
+def test_operators_of_which_nothing_is_left_may_be_dispatched(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = classifier()
+    model.graph.node.insert(2, onnx.helper.make_node("Identity", ["active"], ["same"], "same"))
+    model.graph.node[3].input[0] = "same"
+    platform = get_target_platform("esp32p4", 16)
+    path = saved(model, tmp_path / "net.onnx")
+    found = quantized(path, tmp_path / "net.espdl", dispatching_override={"same": platform, "relu": platform})
+    assert "dispatching of 'same' has no effect" in capsys.readouterr().out
+    assert [name for name, op in found.operations.items() if op.platform is platform] == ["conv", "relu"]
+
+
 def test_names_without_a_name(tmp_path: Path) -> None:
     unnamed = classifier()
     for node in unnamed.graph.node:

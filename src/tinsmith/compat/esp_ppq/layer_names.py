@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tinsmith.errors import RecipeError
+from tinsmith.errors import RecipeError, TinsmithError
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -21,12 +21,12 @@ class LayerNames:
     Attributes:
         known: Their names, in order.
         aliases: Other names that stand for one or several: paths of PyTorch modules.
-        fixed: Those of `known` that compute constants, so that nothing is left of them.
+        gone: Those of `known` of which nothing is left in the network that runs.
     """
 
     known: tuple[str, ...]
     aliases: frozenset[str] = frozenset()
-    fixed: frozenset[str] = frozenset()
+    gone: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, model: ir.Model) -> LayerNames:
@@ -38,7 +38,24 @@ class LayerNames:
         name_nodes(user.graph)
         nodes = remember(user.graph, recorded=user.producer_name == "pytorch")
         aliases = frozenset(alias for node in nodes for alias in node.aliases)
-        return cls(tuple(node.name for node in nodes), aliases, frozenset(node.name for node in nodes if node.fixed))
+        return cls(tuple(node.name for node in nodes), aliases)
+
+    def beside(self, model: ir.Model, input_shapes: Mapping[str, Sequence[int]]) -> LayerNames:
+        """The same, knowing which of them are gone.
+
+        Args:
+            model: Whose operators they are.
+            input_shapes: Of inputs that the model leaves open.
+        """
+        from tinsmith.graph.canonical import canonicalize
+        from tinsmith.graph.provenance import names
+
+        try:
+            canonical = canonicalize(model, input_shapes=input_shapes)
+        except TinsmithError:  # which quantizing tells with more around it
+            return self
+        left = {name for node in canonical.graph for name in (node.name, *names(node))}
+        return replace(self, gone=frozenset(self.known) - left)
 
     def pattern(self, name: str, subject: str) -> str:
         """A regular expression for exactly the operators that a name stands for.
@@ -58,7 +75,8 @@ class LayerNames:
 
     def patterns(self, names: Iterable[str] | None, subject: str) -> tuple[str, ...]:
         """The same for several; none for None."""
-        return tuple(self.pattern(name, subject) for name in names or ())
+        given = [names] if isinstance(names, str) else names or ()
+        return tuple(self.pattern(name, subject) for name in given)
 
 
 def _some(names: Sequence[str], most: int = 12) -> str:

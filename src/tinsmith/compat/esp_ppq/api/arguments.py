@@ -68,6 +68,12 @@ class Arguments:
             notes.append("int16_lut_step: the table that the chip needs is written, whatever it says.")
         return cls(find(target), bits, setting, dict(kwargs), notes)
 
+    @property
+    def dispatches(self) -> bool:
+        """Whether some operators are to run elsewhere than the rest."""
+        table = getattr(self.setting, "dispatching_table", None)
+        return bool(self.platforms) or bool(getattr(table, "dispatchings", None))
+
     def dispatched(self, override: Mapping[str, Any] | None, method: str) -> None:
         """Take in the older way to dispatch."""
         self.platforms = dict(override or {})

@@ -53,6 +53,8 @@ def quantized_graph(
     source = importers.load(model)
     shapes, notes = input_shapes(source, input_shape, inputs)
     names = LayerNames.of(source)
+    if arguments.dispatches:
+        names = names.beside(source, shapes)
     mapped = choices_of(arguments.setting, names, arguments.bits)
     dispatch(arguments.platforms, names, mapped, arguments.bits)
     dispatcher(arguments.dispatcher, mapped)
