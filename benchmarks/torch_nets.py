@@ -174,7 +174,7 @@ def built(net: Net, *, seed: int = 1) -> nn.Module:
     """The network with random weights, and with the statistics that its normalizations find in smooth noise.
 
     Kernels get a share that is the same everywhere. Those that are noise alone pass little of a picture, normalization
-    makes up for that, and after some layers the noise of integers is all that is left: trained networks are not like that.
+    makes up for that, and after some layers only the noise of integers is left: trained networks are not like that.
     """
     torch.manual_seed(seed)
     module: Any = net.make()
