@@ -75,7 +75,7 @@ def test_what_the_exporters_say_reaches_the_user() -> None:
 
 def test_generators_need_an_example(loads: list[Any]) -> None:
     module = nets.seeded(nets.Cnn)
-    with pytest.raises(DataError, match="a generator can be walked over only once.*Give example_input"):
+    with pytest.raises(DataError, match=r"a generator can be walked over only once.*Give example_input"):
         tinsmith.quantize(module, iter(X), effort="fast")
     found = examine(module, iter(X), example_input=X)
     assert found.samples == 12
