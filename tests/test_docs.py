@@ -13,6 +13,7 @@ from PIL import Image
 from tests.cli.shell import ok
 from tests.quantized_net import with_pairs
 from tests.small_net import answers, classifier, images, saved
+from tinsmith.extras import installed
 
 ROOT = Path(__file__).resolve().parents[1]
 MANUAL = {"arithmetic": "docs/arithmetic.md", "file format": "docs/file_format.md", "design": "docs/design.md"}
@@ -84,6 +85,31 @@ def test_the_recipes_page_is_true(desk: Path, capsys: pytest.CaptureFixture[str]
     fields = {"preprocessing", "equalization", "scopes", "splits", *Equalization.model_fields}
     assert [name for name in Recipe.model_fields if name not in fields and f"`{name}" not in text] == []
     assert [name for name in Equalization.model_fields if f"`{name}`" not in text] == []
+
+
+@pytest.mark.slow
+def test_the_importing_page_is_true(
+    desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Blocks run in order, commands after them; those of frameworks that are absent, or of files they write, do not."""
+    page = ROOT / "docs/importing.md"
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    found: dict[str, object] = {}
+    ran = 0
+    for block in blocks(page, "python"):
+        needed = re.findall(r"^(?:import|from) (torch|keras|tensorflow|jax2onnx|paddle)\b", block, flags=re.MULTILINE)
+        if all(map(installed, needed)) and (needed or "torch" in found):
+            exec(compile(block, str(page), "exec"), found)
+            ran += 1
+    printed = capsys.readouterr().out
+    for line in (line for block in blocks(page, "sh") for line in block.splitlines()):
+        words = shlex.split(line, comments=True)
+        if words[:1] == ["tinsmith"] and Path(words[2]).exists() and (len(words) < 5 or Path(words[4]).exists()):
+            ok(*words[1:])
+            ran += 1
+    assert ran >= 2
+    if installed("torch"):
+        assert blocks(page, "text")[0] in printed
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
