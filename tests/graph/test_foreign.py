@@ -29,13 +29,14 @@ def test_all_are_told_at_once() -> None:
     with pytest.raises(ModelError) as caught:
         canonicalize(model("", "is too odd."))
     assert str(caught.value) == (
-        "2 operators cannot be translated: Odd0 ('odd0'): is not known here. Odd1 ('odd1'): is too odd. Leave it out."
+        "2 operators cannot be translated: Odd0 ('odd0'): is not known here. Odd1 ('odd1'): is too odd. Leave it out. "
+        "What is computed before: 'positive'."
     )
 
 
 def test_many_are_counted() -> None:
     with pytest.raises(
-        ModelError, match=r"^11 operators cannot be translated: .*'odd7'.* And 3 more\. Leave it out\.$"
+        ModelError, match=r"^11 operators cannot be translated: .*'odd7'.* And 3 more\. Leave it out\. What is"
     ):
         canonicalize(model(*[""] * 11))
 

@@ -9,8 +9,9 @@ import onnx_ir as ir
 import pytest
 
 from tests.importers.contract import assert_agrees
-from tests.importers.tflite_cases import ODD, SAME, VALID, X, conv
+from tests.importers.tflite_cases import ODD, X
 from tests.importers.tflite_files import Graph, Op, T, write
+from tests.importers.tflite_formulas import SAME, VALID, conv
 from tinsmith.errors import ModelError
 from tinsmith.graph.canonical import canonicalize
 from tinsmith.importers import load, tflite

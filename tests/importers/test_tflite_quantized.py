@@ -8,8 +8,9 @@ import pytest
 
 import tinsmith
 from tests.importers.contract import assert_agrees
-from tests.importers.tflite_cases import ODD, SAME, conv
+from tests.importers.tflite_cases import ODD
 from tests.importers.tflite_files import Graph, Op, T, write
+from tests.importers.tflite_formulas import SAME, conv
 from tinsmith.errors import ModelError
 from tinsmith.graph.canonical import canonicalize
 from tinsmith.graph.ranges import ranges_of

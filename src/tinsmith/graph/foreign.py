@@ -39,10 +39,26 @@ def refuse(graph: ir.Graph) -> None:
     lines = [f"{what} ({node.name!r}): {reason or 'is not known here.'}" for node, (what, reason, _) in found]
     more = f" And {len(lines) - _SHOWN} more." if len(lines) > _SHOWN else ""
     hints = dict.fromkeys(hint for _, (_, _, hint) in found if hint)
+    before = ", ".join(map(repr, _before(graph)[:_SHOWN]))
+    if before:
+        hints[f"What is computed before: {before}."] = None
+    several = len(lines) > 1
     raise ModelError(
         " ".join(lines[:_SHOWN]) + more,
-        subject=f"{len(lines)} operators cannot be translated"
-        if len(lines) > 1
-        else "an operator cannot be translated",
+        subject=f"{len(lines)} operators cannot be translated" if several else "an operator cannot be translated",
         hint=" ".join(hints),
     )
+
+
+def _before(graph: ir.Graph) -> list[str]:
+    """The computed values that such nodes read and that depend on none of them."""
+    behind: set[ir.Value] = set()
+    found: dict[str, None] = {}
+    for node in graph:
+        noted = _KEY in node.metadata_props
+        if noted or any(value in behind for value in node.inputs):
+            behind.update(node.outputs)
+        if noted:
+            before = (value for value in node.inputs if value is not None and value not in behind)
+            found.update(dict.fromkeys(value.name for value in before if value.name and value.producer() is not None))
+    return list(found)
