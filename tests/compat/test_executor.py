@@ -99,6 +99,21 @@ def test_a_part_runs_from_values_inside(graph: BaseGraph) -> None:
         executor.partial_graph_forward(operations, {"active": active[:, 1:]}, ["scores"])
 
 
+def test_a_part_of_a_float_graph_runs_too(model: Path) -> None:
+    graph = load_onnx_graph(model)
+    executor, reference = TorchExecutor(graph), _reference(model, ["scores", "pooled"])
+    operations = [graph.operations["flatten"], graph.operations["gemm"]]
+    feed = {"pooled": reference["pooled"]}
+    scores, pooled = executor.partial_graph_forward(operations, feed, ["scores", "pooled"])
+    assert np.array_equal(scores.numpy(), reference["scores"])
+    assert np.array_equal(pooled.numpy(), reference["pooled"])
+    assert np.array_equal(executor(INPUT)[0].numpy(), reference["scores"]), "the graph is as it was"
+    with pytest.raises(DataError, match="value 'image': is needed"):
+        executor.partial_graph_forward(operations, {"scores": scores}, ["pooled"])
+    with pytest.raises(DataError, match="value 'pool': the graph has no such value"):
+        executor.partial_graph_forward(operations, {"pool": pooled}, ["scores"])
+
+
 def test_the_compiled_form_is_kept(graph: BaseGraph) -> None:
     executor = TorchExecutor(graph)
     executor(INPUT[:1])

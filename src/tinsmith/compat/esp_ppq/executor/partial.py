@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tinsmith.calibrate.inputs import as_array
-from tinsmith.compat.esp_ppq.IR.base.graph import Array, BaseGraph, Operation
+from tinsmith.compat.esp_ppq.IR.base.graph import Array, BaseGraph
 from tinsmith.compat.esp_ppq.values import Place, Values
 from tinsmith.errors import DataError, ProgramError
 from tinsmith.program import Node, Program
@@ -16,14 +16,11 @@ from tinsmith.simulator.interpreter import run_nodes
 from tinsmith.targets import Target
 
 
-def run_part(
-    graph: BaseGraph, operations: Sequence[Operation], feed_dict: Mapping[str, Any], names: Sequence[str]
-) -> list[Array]:
+def run_part(graph: BaseGraph, feed_dict: Mapping[str, Any], names: Sequence[str]) -> list[Array]:
     """Run the nodes that lead from some values to others.
 
     Args:
         graph: Quantized.
-        operations: What the script thinks is run; only what the outputs need is.
         feed_dict: Real numbers by value name, ONNX order, a sample or a batch.
         names: The values wanted.
 

@@ -70,7 +70,7 @@ class TorchExecutor(BaseGraphExecutor):
         """Run a part of the graph.
 
         Args:
-            operations: Its operators.
+            operations: Its operators; what the values wanted need is run.
             feed_dict: Real numbers for the values that it starts from.
             output_names: Which values to return.
 
@@ -80,9 +80,13 @@ class TorchExecutor(BaseGraphExecutor):
         Raises:
             DataError: A value is missing, does not fit, or is none of the graph.
         """
+        from tinsmith.compat.esp_ppq.executor.float_part import run_float_part
         from tinsmith.compat.esp_ppq.executor.partial import run_part
 
-        return [tensor(array) for array in run_part(self._graph, operations, feed_dict, _names(output_names))]
+        model, names = self._graph.model, _names(output_names)
+        if model is not None and (self._graph.program is None or self._graph.dequantized):
+            return [tensor(array) for array in run_float_part(model, feed_dict, names)]
+        return [tensor(array) for array in run_part(self._graph, feed_dict, names)]
 
     def tracing_operation_meta(self, inputs: Any, output_names: list[str] | None = None) -> None:
         """Note the shapes of values that the graph does not know yet.
