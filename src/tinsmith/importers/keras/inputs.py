@@ -78,13 +78,16 @@ def _declared(model: Any) -> tuple[tuple[Input, ...], Any]:
         )
         # A Sequential model has no structure: it takes one tensor.
         return inputs, getattr(model, "input", 0)
+    # What it was called with first: the batch may be any.
     built = model.get_build_config()
     shape = (built or {}).get("input_shape")
     if isinstance(shape, (tuple, list)) and all(extent is None or isinstance(extent, int) for extent in shape):
-        return (Input("input", tuple(shape), str(model.input_dtype)),), 0
+        return (Input("input", (None, *shape[1:]), str(model.input_dtype)),), 0
     if isinstance(shape, Mapping) and all(isinstance(one, (tuple, list)) for one in shape.values()):
         names = list(shape)
-        return tuple(Input(name, tuple(shape[name]), str(model.input_dtype)) for name in names), dict.fromkeys(names, 0)
+        return tuple(Input(name, (None, *shape[name][1:]), str(model.input_dtype)) for name in names), dict.fromkeys(
+            names, 0
+        )
     return (), None
 
 

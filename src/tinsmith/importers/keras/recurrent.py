@@ -19,6 +19,8 @@ _VERSION = 18
 """The opset that PyTorch's own operators are written in."""
 _FLOAT = 1
 
+Weights = tuple[Any, Any, Any]
+"""W, R and B of a node."""
 Activation = tuple[str, tuple[float, ...], tuple[float, ...]]
 """ONNX's name, and alpha and beta where it has them."""
 _ACTIVATIONS: Mapping[str, Activation] = MappingProxyType(
@@ -66,11 +68,13 @@ def recurrent_covers(keras: ModuleType, torch: ModuleType, layer: Any) -> dict[s
     """What stands in for methods of a recurrent layer while it is traced, by name; nothing for others."""
     known = _Layers(keras, torch)
     if isinstance(layer, keras.layers.Bidirectional) and known.are_a_pair(layer):
-        return {"call": lambda *args, **options: known.bidirectional(layer, *args, **options)}
+        both = known.weights([layer.forward_layer.cell, layer.backward_layer.cell])
+        return {"call": lambda *args, **options: known.bidirectional(layer, both, *args, **options)}
     if isinstance(layer, keras.layers.RNN) and known.is_known(layer):
+        weights = [known.weights([cell]) for cell in _cells(layer)]
         # Keras draws masks for dropout even where it uses none.
         return {
-            "inner_loop": lambda *args, **options: known.inner_loop(layer, *args, **options),
+            "inner_loop": lambda *args, **options: known.inner_loop(layer, weights, *args, **options),
             "_maybe_config_dropout_masks": lambda *args: None,
         }
     return {}
@@ -115,15 +119,23 @@ class _Layers:
             and not any(each.stateful for each in pair)
         )
 
-    def inner_loop(self, layer: Any, sequences: Any, initial_state: Any, mask: Any, training: bool = False) -> Any:
+    def inner_loop(
+        self,
+        layer: Any,
+        weights: Sequence[Weights],
+        sequences: Any,
+        initial_state: Any,
+        mask: Any,
+        training: bool = False,
+    ) -> Any:
         """`keras.layers.RNN.inner_loop`: last output, outputs in the order they are computed in, states."""
         _refuse_mask(layer, self.keras.tree.flatten(mask))
         cells, given = _cells(layer), self.keras.tree.flatten(initial_state)
         y, states = sequences, []
         backwards = [layer.go_backwards] + [False] * (len(cells) - 1)
-        for cell, reverse in zip(cells, backwards, strict=True):
+        for cell, reverse, own in zip(cells, backwards, weights, strict=True):
             count = self.known(cell).states
-            outputs, last = self.node([cell], [reverse], y, [[state] for state in given[:count]])
+            outputs, last = self.node([cell], own, [reverse], y, [[state] for state in given[:count]])
             given = given[count:]
             y = outputs[0].flip(1) if reverse else outputs[0]
             states.append([direction[0] for direction in last])
@@ -131,7 +143,13 @@ class _Layers:
         return states[-1][0], y, packed
 
     def bidirectional(
-        self, layer: Any, sequences: Any, initial_state: Any = None, mask: Any = None, training: Any = None
+        self,
+        layer: Any,
+        weights: Weights,
+        sequences: Any,
+        initial_state: Any = None,
+        mask: Any = None,
+        training: Any = None,
     ) -> Any:
         """`keras.layers.Bidirectional.call`."""
         _refuse_mask(layer, self.keras.tree.flatten(mask))
@@ -139,7 +157,7 @@ class _Layers:
         count = self.known(cells[0]).states
         given = self.keras.tree.flatten(initial_state) if initial_state is not None else []
         initial = [[given[place], given[place + count]] for place in range(count)] if given else []
-        outputs, last = self.node(cells, [False, True], sequences, initial)
+        outputs, last = self.node(cells, weights, [False, True], sequences, initial)
         both = outputs if layer.return_sequences else last[0]
         states = tuple(state[direction] for direction in range(2) for state in last)
         merged: Any = self.merged(layer.merge_mode, both)
@@ -165,12 +183,18 @@ class _Layers:
         return kind
 
     def node(
-        self, cells: Sequence[Any], reverse: Sequence[bool], x: Any, initial: Sequence[Sequence[Any]]
+        self,
+        cells: Sequence[Any],
+        weights: Weights,
+        reverse: Sequence[bool],
+        x: Any,
+        initial: Sequence[Sequence[Any]],
     ) -> tuple[Any, list[Any]]:
         """One node.
 
         Args:
             cells: For each direction.
+            weights: Theirs.
             reverse: Whether the direction is from the last step to the first.
             x: (B, T, I).
             initial: States (B, H) by kind and direction; nothing for zeros.
@@ -193,7 +217,6 @@ class _Layers:
         if kind.op_type == "GRU":
             attributes["linear_before_reset"] = int(cells[0].reset_after)
         states = [torch.stack(list(state)) for state in initial]
-        weights = [torch.stack(parts) for parts in zip(*(self.weights(cell, kind) for cell in cells), strict=True)]
         shapes = [(steps, ways, batch, units)] + [(ways, batch, units)] * kind.states
         y, *last = torch.onnx.ops.symbolic_multi_out(
             kind.op_type,
@@ -205,9 +228,15 @@ class _Layers:
         )
         return y.permute(1, 2, 0, 3), last
 
-    def weights(self, cell: Any, kind: _Kind) -> tuple[Any, Any, Any]:
+    def weights(self, cells: Sequence[Any]) -> Weights:
+        """W (directions, G · H, I), R (directions, G · H, H) and B (directions, 2 · G · H)."""
+        w, r, b = zip(*map(self.weights_of, cells), strict=True)
+        return self.torch.stack(w), self.torch.stack(r), self.torch.stack(b)
+
+    def weights_of(self, cell: Any) -> Weights:
         """W (G · H, I), R (G · H, H) and B (2 · G · H) with gates in ONNX's order."""
-        gates, units, torch = len(kind.order), cell.units, self.torch
+        kind, units, torch = self.known(cell), cell.units, self.torch
+        gates = len(kind.order)
 
         def ordered(rows: Any) -> Any:
             parts = rows.detach().float().reshape(gates, units, *rows.shape[1:])
@@ -218,7 +247,7 @@ class _Layers:
             bias = torch.zeros(2, gates * units, device=kernel.device)
         else:
             # A GRU with reset_after has one for the input and one for the state, everything else one for both.
-            bias = cell.bias.value.reshape(-1, gates * units)
+            bias = cell.bias.value.detach().reshape(-1, gates * units)
             bias = torch.cat([bias, torch.zeros_like(bias)])[:2]
         both = torch.cat([ordered(bias[0]), ordered(bias[1])])
         return ordered(kernel.T), ordered(recurrent.T), both
