@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as hnp
 from tinsmith.calibrate import METHODS, ValueStats, choose_exponent, constant_stats, error_of
 from tinsmith.calibrate.candidates import squared_error
 from tinsmith.calibrate.entropy import divergence, entropy_exponent
+from tinsmith.calibrate.exponents import MOST_KL_ERROR
 from tinsmith.calibrate.stats import Histogram
 from tinsmith.errors import RecipeError
 from tinsmith.quant.rounding import Rounding
@@ -91,6 +92,15 @@ def test_kl_ignores_outliers_and_zeros(rng: np.random.Generator) -> None:
     assert choose_exponent(stats_of([*bulk, 100.0]), 8, "minmax") == plain + 5
     assert choose_exponent(stats_of([*bulk, *np.zeros(500_000)]), 8, "kl") == plain
     assert choose_exponent(stats_of(bulk), 16, "kl") == stats_of(bulk).fit(16)
+
+
+def test_kl_does_not_sharpen_a_background_at_the_cost_of_the_rest(rng: np.random.Generator) -> None:
+    """Nine in ten elements are one value: resolved alone, all others would saturate."""
+    picture = stats_of([*rng.uniform(-1, 1, 10_000), *np.full(90_000, 0.0371)])
+    assert entropy_exponent(picture.histogram, picture.fit(8), 8) < picture.fit(8) - 1
+    chosen = choose_exponent(picture, 8, "kl")
+    errors = [error_of(picture, exponent, 8) for exponent in range(picture.fit(8) - 3, picture.fit(8) + 1)]
+    assert error_of(picture, chosen, 8) <= MOST_KL_ERROR * min(errors)
 
 
 def reference_divergence(counts: list[float], per_level: int) -> float:

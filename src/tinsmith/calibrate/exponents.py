@@ -16,6 +16,10 @@ from tinsmith.errors import RecipeError
 PERCENTILE = 99.99
 """Default of the percentile method: one magnitude in ten thousand may saturate."""
 
+MOST_KL_ERROR = 4.0
+"""The kl method may make so many times the squared error of its best candidate: one bit less. A constant background is
+a peak in the histogram, which divergence wants resolved at the cost of all that is larger."""
+
 Way = tuple[str, float]
 """How an exponent is chosen: the method, and the percentile for that of this name; or `GIVEN` and the exponent."""
 
@@ -62,7 +66,11 @@ def _percentile(stats: Sequence[ValueStats], bits: int, percentile: float) -> in
 
 
 def _kl(stats: Sequence[ValueStats], bits: int, percentile: float) -> int:
-    return max(entropy_exponent(_histogram(value), value.fit(bits), bits) for value in stats)
+    fit = _minmax(stats, bits, percentile)
+    chosen = max(entropy_exponent(_histogram(value), value.fit(bits), bits) for value in stats)
+    errors = {e: sum(error_of(value, e, bits) for value in stats) for e in range(chosen, fit + 1)}
+    most = MOST_KL_ERROR * min(errors.values())
+    return next(e for e in errors if errors[e] <= most)
 
 
 def _histogram(stats: ValueStats) -> Histogram:
@@ -114,7 +122,8 @@ def choose_exponent(
     * ``minmax``: the smallest at which nothing saturates by more than half a step.
     * ``mse``: the candidate with the smallest sum of squared errors; of equal ones the coarsest.
     * ``percentile``: the smallest whose range holds this percentile of all magnitudes (zeros count).
-    * ``kl``: the least information lost by clipping and merging the histogram (``calibrate.entropy``).
+    * ``kl``: the least information lost by clipping and merging the histogram (``calibrate.entropy``), among the
+      exponents with at most `MOST_KL_ERROR` times the least squared error.
 
     For several values, mse adds their errors; the others take the coarsest of the single choices. Values that are
     always zero have no say; where all are, the exponent is ``-(bits - 1)``, the range [-1, 1).
