@@ -9,12 +9,23 @@ import pytest
 
 from tests.importers.contract import assert_agrees
 from tests.importers.tflite_cases import Case, cases
+from tinsmith.importers.tflite.file import read
+from tinsmith.importers.tflite.operation import table
 
 CASES = cases()
+ELSEWHERE = {
+    *("SPACE_TO_BATCH_ND", "BATCH_TO_SPACE_ND", "CROP", "WHILE", "SHAPE", "EMBEDDING_LOOKUP"),  # test_tflite.py
+    *("QUANTIZE", "DEQUANTIZE", "FAKE_QUANT"),  # test_tflite_quantized.py
+}
 
 
 def _id(case: Case) -> str:
     return case.name
+
+
+def test_every_operator_has_a_case() -> None:
+    tested = {operator.kind for case in CASES for graph in read(case.data, "") for operator in graph.operators}
+    assert set(table()) - tested == ELSEWHERE
 
 
 @pytest.mark.parametrize("case", CASES, ids=_id)

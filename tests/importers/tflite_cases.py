@@ -420,6 +420,80 @@ def rnn(units: int = 3, features: int = 4, steps: int = 5) -> Case:
     )
 
 
+def answers() -> list[Case]:
+    """What gives truth values, as real numbers."""
+    two: dict[str, Callable[[Array, Array], Array]] = {
+        "LESS": np.less,
+        "LESS_EQUAL": np.less_equal,
+        "GREATER": np.greater,
+        "GREATER_EQUAL": np.greater_equal,
+        "EQUAL": np.equal,
+        "NOT_EQUAL": np.not_equal,
+    }
+    like = np.where(X > 0, X, Y)
+    found = [followed(kind, [X, T("y", data=like)], function(X, like)) for kind, function in two.items()]
+    bits = T("bits", data=RNG.uniform(size=(1, 4, 6)) > 0.5)
+    asked = X > 0
+    logic = {"LOGICAL_AND": asked & bits.data, "LOGICAL_OR": asked | bits.data}
+    return [
+        *found,
+        *(followed(kind, [asked, bits], result) for kind, result in logic.items()),
+        followed("LOGICAL_NOT", [asked], ~asked),
+        followed("REDUCE_ANY", [asked, ints(1)], asked.any(1), "ReducerOptions"),
+        followed("REDUCE_ALL", [asked, ints(2)], asked.all(2), "ReducerOptions"),
+    ]
+
+
+def followed(kind: str, operands: Sequence[Array | T], result: Array, options: str = "") -> Case:
+    """An operator, and a CAST to real numbers behind it."""
+    given = [operand for operand in operands if isinstance(operand, np.ndarray)]
+    names = [operand.name if isinstance(operand, T) else "x" for operand in operands]
+    tensors = [
+        *(T("x", array.shape, type=T("", data=array).type_name()) for array in given),
+        *(operand for operand in operands if isinstance(operand, T)),
+        T("answer", result.shape, type="BOOL"),
+        T("y_real", result.shape),
+    ]
+    steps = [Op(kind, names, ["answer"], options), Op("CAST", ["answer"], ["y_real"])]
+    return Case(kind, write(Graph(tensors, steps, ["x"], ["y_real"])), {"x": given[0]}, [_f(result)])
+
+
+def added(kind: str, constants: Sequence[T], result: Array, of_x: bool = False) -> Case:
+    """An operator on constants (or on the input), whose result is added to the input."""
+    tensors = [T("x", X.shape), *constants, T("made", result.shape, type=T("", data=result).type_name())]
+    steps = [Op(kind, [*(["x"] if of_x else []), *(one.name for one in constants)], ["made"])]
+    last = "made"
+    if result.dtype != np.float32:
+        tensors.append(T("real", result.shape))
+        steps.append(Op("CAST", ["made"], ["real"]))
+        last = "real"
+    tensors.append(T("y", X.shape))
+    steps.append(Op("ADD", ["x", last], ["y"], "AddOptions"))
+    return Case(kind, write(Graph(tensors, steps, ["x"], ["y"])), {"x": X}, [_f(X + result)])
+
+
+def made() -> list[Case]:
+    """Values from shapes and constants."""
+    number = T("number", data=np.array(2.5, np.float32))
+    bounds = [T(name, data=np.array(value, np.int32)) for name, value in (("from", 1), ("to", 13), ("by", 2))]
+    picks = T("picks", data=np.array([[0, 1], [0, 3]], np.int32))
+    rows = T("rows", data=np.array([True, False, True]))
+    three, other = X.reshape(3, 8), Y.reshape(3, 8)
+    numbers = np.array([[3, 0, 2]], np.int32)
+    high, low = T("high", data=np.array(5, np.float32)), T("low", data=np.array(-1, np.float32))
+    depth = T("depth", data=np.array(4, np.int32))
+    hot = np.where(np.eye(4, dtype=bool)[numbers], 5, -1).astype(np.float32)
+    return [
+        added("FILL", [ints(4, 6), number], np.full((4, 6), 2.5, np.float32)),
+        added("RANGE", bounds, np.arange(1, 13, 2, dtype=np.int32)),
+        added("RANK", [], np.array(3, np.int32), of_x=True),
+        added("ZEROS_LIKE", [], np.zeros_like(X), of_x=True),
+        case("GATHER_ND", [X, picks], X[[0, 0], [1, 3]]),
+        case("SELECT", [rows, three, other], np.where(rows.data[:, None], three, other)),
+        case("ONE_HOT", [numbers, depth, high, low], hot, "OneHotOptions", Axis=-1),
+    ]
+
+
 def cases() -> list[Case]:
     """All of them."""
-    return [*unary(), *binary(), *windowed(), *products(), *moved(), *reduced(), lstm(), rnn()]
+    return [*unary(), *binary(), *windowed(), *products(), *moved(), *reduced(), *answers(), *made(), lstm(), rnn()]

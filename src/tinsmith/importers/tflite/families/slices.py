@@ -146,4 +146,5 @@ def top_k(op: Operation) -> Sequence[ir.Value]:
 def one_hot(op: Operation) -> ir.Value:
     """Indices, depth, the number at the index, the number elsewhere."""
     values = [op.emit("Reshape", op.value(index), op.ints_of((1,), f"one_{index}")) for index in (3, 2)]
-    return op.emit("OneHot", op.value(), op.wide(1), op.emit("Concat", *values, axis=0), axis=op.option("Axis", -1))
+    indices = op.emit("Cast", op.value(), to=ir.DataType.INT64)  # ONNX Runtime has it for few combinations of types
+    return op.emit("OneHot", indices, op.wide(1), op.emit("Concat", *values, axis=0), axis=op.option("Axis", -1))
