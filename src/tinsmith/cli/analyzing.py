@@ -14,6 +14,7 @@ from tinsmith.cli.options import (
     data_path,
     esp_dl_option,
     existing_file,
+    existing_model,
     opening_options,
     width_options,
 )
@@ -23,7 +24,7 @@ LOOKED_AT = 32
 
 
 @click.command("analyze")
-@click.argument("model", type=existing_file)
+@click.argument("model", type=existing_model)
 @click.option(
     "--data",
     type=data_path,

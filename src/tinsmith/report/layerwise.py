@@ -5,8 +5,8 @@ formats, its own rounded weights and bias, its accumulator, its requantization, 
 
 One pass goes through the network layer by layer and carries along, for every layer before, the values that this layer's
 error has changed; what no error has reached is computed once. Errors of layers far before go through several nodes at
-once, which takes less time. So a pass over a network of N layers costs about N / 2
-passes of the float network instead of N, and nothing is approximated. A few samples rank layers as many do.
+once, which takes less time. So a pass over a network of N layers costs about N / 2 passes of the float network instead
+of N, and nothing is approximated. A few samples rank layers as many do.
 
 Weights and biases that were fitted to the data make good for errors of the layers before them. Alone, where nothing is
 to be made good, they are errors themselves: the sum over layers is rather more than the network's whole error.
