@@ -13,6 +13,7 @@ import pytest
 from tests.small_net import images
 from tinsmith.compat.esp_ppq.api import (
     QuantizationSettingFactory,
+    dump_torch_to_onnx,
     espdl_quantize_torch,
     get_target_platform,
 )
@@ -133,3 +134,37 @@ def test_what_cannot_be_traced_is_captured(
     assert [op.type for op in graph.operations.values() if op.platform.name == "ESPDL_INT16"] == ["Gemm"]
     assert [node.op_type for node in onnx.load(tmp_path / "net.onnx").graph.node].count("Conv") == 2
     assert "(no tracing any more), and captured its graph" in capsys.readouterr().out
+
+
+class _Two(torch.nn.Module):
+    """Two inputs, two outputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left, self.right = torch.nn.Linear(8, 6), torch.nn.Linear(4, 6)
+
+    def forward(self, left: Any, right: Any) -> Any:
+        """Their sum, and one of them."""
+        one = self.left(left)
+        return one + torch.nn.functional.silu(self.right(right)), one
+
+
+def test_several_inputs_come_in_order(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    net, rng = _Two(), np.random.default_rng(0)
+    pairs = [[torch.from_numpy(rng.normal(0, 1, (3, n)).astype(np.float32)) for n in (8, 4)] for _ in range(2)]
+    shapes = [[1, 8], [1, 4]]
+    graph = quantized(net, tmp_path / "net.espdl", calib_dataloader=pairs, input_shape=shapes, target="esp32s3")
+    found = TorchExecutor(graph)(pairs[0])
+    with torch.no_grad():
+        for output, expected in zip(found, net(*pairs[0]), strict=True):
+            assert output.shape == expected.shape
+            assert float((output - expected).square().sum()) < 0.01 * float(expected.square().sum())
+
+
+def test_attention_is_traced_by_the_names_scripts_know(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    net = torch.nn.TransformerEncoder(torch.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), 1)
+    dump_torch_to_onnx(net, tmp_path / "net.onnx", [1, 6, 8])
+    names = [node.name for node in onnx.load(tmp_path / "net.onnx").graph.node]
+    assert "/layers.0/self_attn/Softmax" in names
+    assert "captured" not in capsys.readouterr().out

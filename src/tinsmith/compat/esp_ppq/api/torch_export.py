@@ -49,7 +49,7 @@ def export_module(model: Any, path: Path, input_shape: Any, inputs: Any, opset: 
     path.parent.mkdir(parents=True, exist_ok=True)
     with _evaluating(model):
         try:
-            with silence(), torch.no_grad():
+            with silence():  # with gradients: without, attention is one fused operation that has no ONNX form
                 torch.onnx.export(model, tuple(given), str(path), opset_version=opset, dynamo=False)
         except Exception as error:  # torch raises anything
             reason = innermost(error).rstrip(".")
