@@ -31,7 +31,7 @@ def train(steps: int) -> nn.Module:
     model = Sine()
     optimizer = torch.optim.Adam(model.parameters())
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, total_steps=steps)
-    samples = angles(1024)
+    samples = angles(256)
     for _ in range(steps):
         loss = nn.functional.mse_loss(model(samples), torch.sin(samples))
         optimizer.zero_grad()
@@ -49,7 +49,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--target", default="esp32s3")
     options.add_argument("--bits", type=int, choices=(8, 16), default=8)
-    options.add_argument("--steps", type=int, default=3000, help="training steps")
+    options.add_argument("--steps", type=int, default=1500, help="training steps")
     options.add_argument("--output", type=Path, default=Path("output/esp_ppq_sin"))
     chosen = options.parse_args()
 
