@@ -201,6 +201,59 @@ class TestDilation:
         assert_agrees(data, {"x": x}, [spread, x])
 
 
+class TestSequences:
+    """Windows over a picture of one row, or of one column."""
+
+    def net(self, axis: int, seen: str = "") -> tuple[bytes, np.ndarray, np.ndarray]:
+        """A depthwise and a pointwise convolution and a pool; ``seen`` is an output as well."""
+        x = RNG.normal(size=(1, 12, 6)).astype(np.float32)
+        kernel, point = (RNG.normal(size=size).astype(np.float32) for size in ((3, 6), (5, 6)))
+        lay = (lambda *dims: dims) if axis == 1 else (lambda a, b, c, d: (a, c, b, d))
+        steps = {"StrideH": 1, "StrideW": 2} if axis == 1 else {"StrideH": 2, "StrideW": 1}
+        window = {"FilterHeight": 1, "FilterWidth": 2} if axis == 1 else {"FilterHeight": 2, "FilterWidth": 1}
+        tensors = [
+            T("x", (1, 12, 6)),
+            T("axis", data=np.array(axis, np.int32)),
+            T("shape", data=np.array([1, 2, 5], np.int32)),
+            T("kernel", data=kernel.reshape(lay(1, 1, 3, 6))),
+            T("point", data=point.reshape(5, 1, 1, 6)),
+            T("wide", lay(1, 1, 12, 6)),
+            T("filtered", lay(1, 1, 5, 6)),
+            T("mixed", lay(1, 1, 5, 5)),
+            T("pooled", lay(1, 1, 2, 5)),
+            T("y", (1, 2, 5)),
+        ]
+        depthwise = {"Padding": VALID, "DepthMultiplier": 1, **steps}
+        operators = [
+            Op("EXPAND_DIMS", ["x", "axis"], ["wide"]),
+            Op("DEPTHWISE_CONV_2D", ["wide", "kernel"], ["filtered"], "DepthwiseConv2DOptions", depthwise),
+            Op("CONV_2D", ["filtered", "point"], ["mixed"], "Conv2DOptions", {"StrideH": 1, "StrideW": 1}),
+            Op("MAX_POOL_2D", ["mixed"], ["pooled"], "Pool2DOptions", {"Padding": VALID, **steps, **window}),
+            Op("RESHAPE", ["pooled", "shape"], ["y"]),
+        ]
+        filtered = np.stack([(x[0, 2 * i : 2 * i + 3] * kernel).sum(0) for i in range(5)])
+        mixed = filtered @ point.T
+        data = write(Graph(tensors, operators, ["x"], ["y", seen] if seen else ["y"]))
+        return data, x, np.stack([mixed[0:2].max(0), mixed[2:4].max(0)])[None]
+
+    @pytest.mark.parametrize("axis", [1, 2], ids=["rows", "columns"])
+    def test_have_three_dimensions(self, axis: int) -> None:
+        data, x, expected = self.net(axis)
+        assert_agrees(data, {"x": x}, [expected])
+        model = load(data)
+        kinds = [node.op_type for node in model.graph if node.op_type != "Transpose"]
+        assert kinds == ["Conv", "Conv", "MaxPool"]
+        assert [node.name for node in model.graph if node.op_type != "Transpose"] == ["filtered", "mixed", "y"]
+
+    @pytest.mark.parametrize("seen", ["wide", "filtered", "pooled"])
+    def test_stay_pictures_where_somebody_looks(self, seen: str) -> None:
+        data, _, expected = self.net(1, seen)
+        model = load(data)
+        assert "Unsqueeze" in [node.op_type for node in model.graph]
+        canonical = canonicalize(model, outputs=["y"])
+        assert canonical.graph.outputs[0].shape == ir.Shape(expected.shape)
+
+
 class TestLoops:
     def loop(self, limit: int) -> bytes:
         """x := 2·x, ``limit`` times."""
@@ -288,12 +341,24 @@ class TestRefused:
                 "CONV_2D 'y': tensors and options do not fit together: not enough values",
             ),
             (Op("SPLIT", ["axis", "x"], ["y"]), "input 0 is not made of integers"),
+            (Op("SPACE_TO_BATCH_ND", ["x"], ["y"]), "do not fit together"),
+            (Op("EXPAND_DIMS", ["x"], ["y"]), "do not fit together"),
         ],
     )
     def test_contradictions(self, step: Op, reason: str) -> None:
         axis = T("axis", data=np.array([0.5], np.float32))
         with pytest.raises(ModelError, match=reason):
             load(chain(step, constants=[axis]))
+
+    def test_options_of_another_operator(self) -> None:
+        axis = T("axis", data=np.array(1, np.int32))
+        steps = [
+            Op("EXPAND_DIMS", ["x", "axis"], ["a"]),
+            Op("MAX_POOL_2D", ["a"], ["b"], "Conv2DOptions", {"Padding": VALID}),
+            Op("SQUEEZE", ["b"], ["c"]),
+        ]
+        with pytest.raises(ModelError, match="do not fit together"):
+            load(chain(*steps, constants=[axis]))
 
     def test_computed_twice(self) -> None:
         with pytest.raises(ModelError, match="'y' is computed twice"):

@@ -212,11 +212,18 @@ class Operation:
         """A real number as a new constant."""
         return self.constant(np.array(number, np.float32), what)
 
-    def weights(self, index: int, perm: Sequence[int]) -> ir.Value:
-        """Input ``index`` with another order of dimensions; a constant stays one, with its name."""
+    def weights(self, index: int, perm: Sequence[int], drop: Sequence[int] = ()) -> ir.Value:
+        """Input ``index`` with another order of dimensions; a constant stays one, with its name.
+
+        Args:
+            index: Which input.
+            perm: The order.
+            drop: Dimensions of length 1 to leave out afterwards.
+        """
         if not self.is_constant(index):
-            return self.emit("Transpose", self.value(index), perm=tuple(perm))
-        array = np.ascontiguousarray(self.array(index).transpose(perm))
+            value = self.emit("Transpose", self.value(index), perm=tuple(perm))
+            return self.emit("Squeeze", value, self.ints_of(drop, "rows")) if drop else value
+        array = np.ascontiguousarray(self.array(index).transpose(perm).squeeze(tuple(drop)))
         return add_constant(self.scope.graph, array, self.tensor(index).name or f"{self.name}/weights")
 
     def emit(self, op_type: str, *inputs: ir.Value | None, **attributes: Any) -> ir.Value:
@@ -239,12 +246,21 @@ class Operation:
         return self.emit("Transpose", value, perm=perm)
 
     def channels_first(self, value: ir.Value) -> ir.Value:
-        """A picture as ONNX's convolutions want it."""
-        return self.transpose(value, 0, 3, 1, 2)
+        """A picture, or a sequence, as ONNX's convolutions want it."""
+        return self.transpose(value, 0, 2, 1) if self.absent else self.transpose(value, 0, 3, 1, 2)
 
     def channels_last(self, value: ir.Value) -> ir.Value:
-        """A picture as TFLite has it."""
-        return self.transpose(value, 0, 2, 3, 1)
+        """A picture, or a sequence, as TFLite has it."""
+        return self.transpose(value, 0, 2, 1) if self.absent else self.transpose(value, 0, 2, 3, 1)
+
+    @property
+    def absent(self) -> int:
+        """Which dimension of a picture a sequence does not have (`tinsmith.importers.tflite.sequences`); 0 for none."""
+        return int(self.option("Absent", 0))
+
+    def extent(self, rows: Any, columns: Any) -> tuple[Any, ...]:
+        """A property of a window by dimension: of both, or of the one that there is."""
+        return ((rows, columns), (columns,), (rows,))[self.absent]
 
     def main(self) -> ir.Node:
         """The node that does the work and is named after the result."""

@@ -18,6 +18,7 @@ from tinsmith.importers.tflite.dilation import fuse
 from tinsmith.importers.tflite.elements import dtype_of, integers_of, numbers_of, range_of
 from tinsmith.importers.tflite.file import Array, Graph, Operator
 from tinsmith.importers.tflite.operation import Operation, table
+from tinsmith.importers.tflite.sequences import flatten
 
 DOMAIN = "tflite"
 """Of nodes that stand for operators which could not be translated."""
@@ -25,7 +26,7 @@ _SAME = ("Transpose", "Identity")
 _DEEPEST = 4
 _MOST_OPERATORS = 50_000
 """With every graph that is run, as often as it is named: what no chip would run."""
-_MISFITS = (ValueError, IndexError, TypeError, OverflowError, ZeroDivisionError, struct.error)
+_MISFITS = (ValueError, IndexError, TypeError, AttributeError, OverflowError, ZeroDivisionError, struct.error)
 
 
 def translate(graphs: Sequence[Graph], subject: str) -> ir.Model:
@@ -62,7 +63,7 @@ class _Translation:
         self.depth: int = 0 if outer is None else outer.depth + 1
         self.count: Counter[str] = Counter() if outer is None else outer.count
         with self._fitting(graphs[index].name or "the graph"):
-            self.source = fuse(graphs[index])
+            self.source = flatten(fuse(graphs[index]))
         self.tensors = self.source.tensors
         self.prefix = prefix
         self.ranges: dict[str, Range] = {}

@@ -23,38 +23,40 @@ def padding(op: Operation) -> str:
     return _PADDING[kind]
 
 
-def strides(op: Operation) -> tuple[int, int]:
+def strides(op: Operation) -> tuple[int, ...]:
     """How far a window moves, rows first."""
-    return op.option("StrideH", 1), op.option("StrideW", 1)
+    return op.extent(op.option("StrideH", 1), op.option("StrideW", 1))
 
 
 @operator("CONV_2D")
 def conv_2d(op: Operation) -> ir.Value:
     """Weights: output channels, rows, columns, input channels of a group."""
     _, rows, columns, channels = op.shape(1)
-    return _convolution(op, op.weights(1, (0, 3, 1, 2)), (rows, columns), op.shape()[3] // channels)
+    return _convolution(op, (0, 3, 1, 2), (rows, columns), op.shape()[-1] // channels)
 
 
 @operator("DEPTHWISE_CONV_2D")
 def depthwise_conv_2d(op: Operation) -> ir.Value:
     """Weights: 1, rows, columns, output channels; those of one input channel stand together."""
     _, rows, columns, outputs = op.shape(1)
-    channels = op.shape()[3]
+    channels = op.shape()[-1]
     if outputs % channels:
         raise ValueError(f"{channels} channels become {outputs}")
-    return _convolution(op, op.weights(1, (3, 0, 1, 2)), (rows, columns), channels)
+    return _convolution(op, (3, 0, 1, 2), (rows, columns), channels)
 
 
-def _convolution(op: Operation, weights: ir.Value, kernel: tuple[int, int], group: int) -> ir.Value:
+def _convolution(op: Operation, perm: tuple[int, ...], kernel: tuple[int, int], group: int) -> ir.Value:
+    """With the order of dimensions that makes ONNX's weights of the file's."""
+    weights = op.weights(1, perm, (op.absent + 1,) if op.absent else ())
     result = op.emit(
         "Conv",
         op.channels_first(op.value()),
         weights,
         *((op.value(2),) if 2 in op else ()),
         auto_pad=padding(op),
-        kernel_shape=kernel,
+        kernel_shape=op.extent(*kernel),
         strides=strides(op),
-        dilations=(op.option("DilationHFactor", 1), op.option("DilationWFactor", 1)),
+        dilations=op.extent(op.option("DilationHFactor", 1), op.option("DilationWFactor", 1)),
         group=group,
     )
     return op.channels_last(activated(op, result))

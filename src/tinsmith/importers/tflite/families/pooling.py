@@ -14,7 +14,7 @@ from tinsmith.importers.tflite.operation import Operation, operator
 def _window(op: Operation) -> dict[str, Any]:
     return {
         "auto_pad": padding(op),
-        "kernel_shape": (op.option("FilterHeight", 1), op.option("FilterWidth", 1)),
+        "kernel_shape": op.extent(op.option("FilterHeight", 1), op.option("FilterWidth", 1)),
         "strides": strides(op),
     }
 
