@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.importers.contract import assert_agrees
@@ -70,6 +71,13 @@ def test_a_cell_of_the_user_is_traced() -> None:
 
     found = operators(sequential((3, 5), layers.RNN(Cell(), return_sequences=True)))
     assert found["Gemm"] + found["MatMul"] > 0
+
+
+def test_embeddings_are_one_look_up() -> None:
+    model = sequential((6,), layers.Embedding(20, 8, name="look"), layers.GRU(3))
+    inputs = {"x": np.array([[1, 2, 0, 4, 19, 3]], np.float32)}
+    found = Counter(node.op_type for node in assert_agrees(model, inputs, results(model, inputs)).graph)
+    assert {"Gather", "GRU"} <= set(found) <= {"Cast", "Gather", "Reshape", "GRU"}
 
 
 def test_padding_and_strides() -> None:

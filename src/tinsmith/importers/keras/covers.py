@@ -18,10 +18,14 @@ def covers(keras: ModuleType, torch: ModuleType, layer: Any) -> Covers:
 
     - Recurrent layers: `tinsmith.importers.keras.recurrent`.
     - UpSampling2D by repeating: Keras repeats rows and columns one after the other.
+    - Embedding: Keras first looks for numbers below 0, which count from the end, as they do in ONNX anyway.
     - TimeDistributed of what looks at one row at a time anyway: Keras takes the steps apart.
     """
     if type(layer) is keras.layers.UpSampling2D and layer.interpolation == "nearest":
         return {"call": lambda inputs: _upsampled(torch, layer, inputs)}
+    if type(layer) is keras.layers.Embedding:
+        rows = keras.ops.convert_to_tensor(layer.embeddings).detach()
+        return {"call": lambda inputs: torch.nn.functional.embedding(inputs.long(), rows)}
     if type(layer) is keras.layers.TimeDistributed:
         inner = layer.layer
         if any(type(inner) is getattr(keras.layers, name) for name in _ALONG_THE_LAST_AXIS):
