@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tinsmith.compat.esp_ppq.api import DispatchingTable, QuantizationSetting, QuantizationSettingFactory
 from tinsmith.compat.esp_ppq.api.setting import EqualizationSetting
@@ -135,6 +137,33 @@ def test_json_goes_around() -> None:
     assert again.plain() == setting.plain()
     assert again.equalization_setting.given("iterations")
     assert not again.quantize_activation_setting.given("calib_algorithm")
+    setting.quantize_activation_setting.calib_algorithm = "kl"
+    again = QuantizationSettingFactory.from_json(setting.to_json())
+    assert again.quantize_activation_setting.given("calib_algorithm")
+
+
+_NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8).filter(lambda n: "OPERATION NAME" not in n)
+
+
+@given(
+    dispatchings=st.dictionaries(_NAMES, st.sampled_from(TargetPlatform), max_size=4),
+    layers=st.none() | st.lists(_NAMES, max_size=3),
+    threshold=st.floats(0, 100, allow_nan=False),
+    method=st.sampled_from(["kl", "mse", None]),
+)
+def test_any_json_goes_around(
+    dispatchings: dict[str, TargetPlatform], layers: list[str] | None, threshold: float, method: str | None
+) -> None:
+    setting = QuantizationSettingFactory.espdl_setting()
+    for name, platform in dispatchings.items():
+        setting.dispatching_table.append(name, platform)
+    setting.equalization_setting.interested_layers = layers
+    setting.equalization_setting.value_threshold = threshold
+    setting.quantize_activation_setting.calib_algorithm = method
+    again = QuantizationSettingFactory.from_json(setting.to_json())
+    assert again.plain() == setting.plain()
+    assert set(setting.all_given()) <= set(again.all_given())
+    assert again.quantize_activation_setting.given("calib_algorithm"), "be it to its default"
 
 
 def test_json_of_the_other_tool_is_read() -> None:

@@ -15,6 +15,9 @@ from tinsmith.compat.esp_ppq.api.settings_base import Settings
 from tinsmith.compat.esp_ppq.core.quant import QuantizationVisibility, TargetPlatform
 from tinsmith.errors import RecipeError
 
+_GIVEN = "given"
+"""Under which JSON has the names of the options that were set."""
+
 
 @dataclass(eq=False)
 class GraphFormatSetting(Settings):
@@ -262,8 +265,9 @@ class QuantizationSetting(Settings):
     dispatching_table: DispatchingTable = field(default_factory=DispatchingTable)
 
     def to_json(self) -> str:
-        """Every option as JSON text."""
-        return json.dumps(self.plain(), sort_keys=True, indent=4, ensure_ascii=False)
+        """Every option as JSON text, and which were set rather than left at their defaults."""
+        text = {**self.plain(), _GIVEN: self.all_given()}
+        return json.dumps(text, sort_keys=True, indent=4, ensure_ascii=False)
 
 
 class QuantizationSettingFactory:
@@ -309,5 +313,7 @@ class QuantizationSettingFactory:
         if not isinstance(options, Mapping):
             raise RecipeError(f"is a {type(options).__name__}, not an object.", subject="setting")
         setting = QuantizationSettingFactory.espdl_setting()
-        setting.take(options)
+        setting.take({name: value for name, value in options.items() if name != _GIVEN})
+        given = options.get(_GIVEN, [])
+        setting.mark(name for name in given if isinstance(name, str))
         return setting

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Any
@@ -39,6 +39,22 @@ class Settings:
     def given(self, name: str) -> bool:
         """Whether somebody has set an option, be it to its default."""
         return name in self.__dict__["_given"]
+
+    def all_given(self) -> list[str]:
+        """The names of all options that somebody has set, those of parts behind a dot."""
+        parts = [(name, part) for name, part in vars(self).items() if isinstance(part, Settings)]
+        inner = [f"{name}.{option}" for name, part in parts for option in part.all_given()]
+        return sorted([*self.__dict__["_given"], *inner])
+
+    def mark(self, names: Iterable[str]) -> None:
+        """Take options for set: what `all_given` gave."""
+        for name in names:
+            first, _, rest = name.partition(".")
+            part = self.__dict__.get(first)
+            if rest and isinstance(part, Settings):
+                part.mark([rest])
+            elif not rest and first in self.__dict__:
+                self.__dict__["_given"].add(first)
 
     def settle(self) -> None:
         """Take what the options are now for their defaults."""

@@ -100,6 +100,7 @@ def setting_of(
     setting = QuantizationSettingFactory.espdl_setting()
     if base is not None:
         setting.take(base.plain())
+        setting.mark(base.all_given())
     for one in passes:
         one.choose(setting)
     return setting

@@ -156,3 +156,4 @@ class _Whole(_Calibrate):
     def choose(self, setting: QuantizationSetting) -> None:
         """All of its choices."""
         setting.take(self._setting.plain())
+        setting.mark(self._setting.all_given())
