@@ -6,6 +6,7 @@ Weights are random, so the figures say how much noise integers leave, not how go
 from __future__ import annotations
 
 import argparse
+import copy
 import math
 import tempfile
 import time
@@ -50,11 +51,13 @@ class Measured:
     Attributes:
         reading: Seconds to read the model.
         difference: Of the canonical model's answers from PyTorch's, as a share of the largest.
+        rounding: Of PyTorch's own answers from those that it gives in double precision, likewise.
         results: By target.
     """
 
     reading: float
     difference: float
+    rounding: float
     results: tuple[Result, ...]
 
 
@@ -69,7 +72,11 @@ def measured(net: Net, targets: Sequence[str], effort: str, samples: int = 32, h
     reading = time.perf_counter() - start
     canonical = canonicalize(model)
     (answer,) = Runner(canonical)({canonical.graph.inputs[0].name: fresh[:1].numpy()}).values()
-    difference = float(np.abs(answer - expected[:1]).max() / np.abs(expected[:1]).max())
+    with torch.no_grad():
+        exact = copy.deepcopy(module).double()(fresh[:1].double()).numpy()
+    largest = float(np.abs(exact).max())
+    difference = float(np.abs(answer - expected[:1]).max()) / largest
+    rounding = float(np.abs(exact - expected[:1]).max()) / largest
     results = []
     for target in targets:
         start = time.perf_counter()
@@ -83,7 +90,7 @@ def measured(net: Net, targets: Sequence[str], effort: str, samples: int = 32, h
         noise = float(np.square(found - expected).sum())
         snr = 10 * math.log10(float(np.square(expected).sum()) / noise) if noise else math.inf
         results.append(Result(snr, seconds, size))
-    return Measured(reading, difference, tuple(results))
+    return Measured(reading, difference, rounding, tuple(results))
 
 
 def _options() -> argparse.Namespace:

@@ -18,13 +18,14 @@ from torch_nets import nets
 
 SMALL = {name: net for name, net in nets(32).items() if not net.home}
 LARGE = {name: net for name, net in nets(64).items() if net.home}
-DECIBELS = {"MCUNet-like": 3, "TCN": 25, "nn.GRU": 30, "nn.LSTM": 30, "nn.TransformerEncoder": 25}
+DECIBELS = {"MCUNet-like": 8, "TCN": 25, "nn.GRU": 30, "nn.LSTM": 30, "nn.TransformerEncoder": 25}
 """Far below what is measured: less means that something is wrong, not that something is a little worse."""
 
 
 def measured(net: Any, targets: tuple[str, ...], **options: Any) -> torch_zoo.Measured:
     found = torch_zoo.measured(net, targets, "fast", **options)
-    assert found.difference <= TOLERANCE
+    # Some networks make any error larger on the way, PyTorch's own included.
+    assert found.difference <= max(TOLERANCE, 4 * found.rounding)
     assert len(found.results) == len(targets)
     return found
 
