@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import tinsmith
 from tests.small_net import classifier, images, saved
 from tinsmith.compat.esp_ppq.api import (
+    QuantizationSetting,
     QuantizationSettingFactory,
     espdl_quantize_onnx,
     export_ppq_graph,
@@ -196,6 +198,57 @@ def test_layers_are_dispatched(model: Path, tmp_path: Path, way: str) -> None:
     platforms = {name: operation.platform.name for name, operation in graph.operations.items()}
     assert platforms["gemm"] == "ESPDL_INT16"
     assert platforms["conv"] == "ESPDL_INT8"
+
+
+def _equalized(setting: QuantizationSetting) -> None:
+    setting.equalization = True
+    setting.equalization_setting.iterations = 3
+    setting.equalization_setting.interested_layers = ["conv"]
+
+
+def _split(setting: QuantizationSetting) -> None:
+    setting.weight_split = True
+    setting.weight_split_setting.interested_layers = ["gemm"]
+    setting.weight_split_setting.value_threshold = 1.0
+
+
+def _doubled(setting: QuantizationSetting) -> None:
+    setting.channel_split = True
+
+
+def _by_hand(setting: QuantizationSetting) -> None:
+    setting.quant_config_modify = True
+    setting.quant_config_modify_setting.custom_config = {"gemm": 0.5}
+
+
+def _of_a_layer(setting: QuantizationSetting) -> None:
+    setting.quantize_activation_setting.calib_algorithm = "percentile"
+    setting.quantize_activation_setting.calib_algorithm_per_layer = {"conv": "kl"}
+
+
+CHANGES: list[tuple[Callable[[QuantizationSetting], None], Callable[[tinsmith.Quantized], bool]]] = [
+    (_equalized, lambda q: q.recipe.algorithms == ("classic_equalize", "round")),
+    (_split, lambda q: [node.op_type for node in q.network.nodes].count("Gemm") == 2),
+    (_doubled, lambda q: "split 1 (channels)" in " ".join(q.notes)),
+    (_by_hand, lambda q: q.formats.values["scores"].exponent == -1),
+    (_of_a_layer, lambda q: [scope.calibration for scope in q.recipe.scopes] == ["kl"]),
+]
+
+
+@pytest.mark.parametrize(("change", "holds"), CHANGES, ids=[change.__name__.strip("_") for change, _ in CHANGES])
+def test_options_do_what_the_table_says(
+    model: Path,
+    tmp_path: Path,
+    change: Callable[[QuantizationSetting], None],
+    holds: Callable[[tinsmith.Quantized], bool],
+) -> None:
+    setting = QuantizationSettingFactory.espdl_setting()
+    change(setting)
+    before = setting.plain()
+    graph = quantized(model, tmp_path / "net.espdl", setting=setting, target="esp32s3")
+    assert graph.quantized is not None
+    assert holds(graph.quantized)
+    assert setting.plain() == before
 
 
 @pytest.mark.parametrize(
