@@ -122,9 +122,9 @@ class _Reader:
     def _loaded(self, path: Path, config: Any) -> Any:
         keras = self.keras
         try:
-            # In a scope, for activations by name are not looked up among what a call is given.
-            with _random_numbers_kept(), silence(), keras.saving.custom_object_scope(custom_objects(keras)):
-                return keras.saving.load_model(path, compile=False, safe_mode=True)
+            own = custom_objects(keras)
+            with _random_numbers_kept(), silence():
+                return keras.saving.load_model(path, custom_objects=own, compile=False, safe_mode=True)
         except Exception as error:  # whatever the layers trip over
             unknown = _unknown(keras, config)
             *_, last = str(error).split("Exception encountered: ")
