@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -113,6 +114,14 @@ def test_parts_together_are_the_program(save_all: bool) -> None:
     found = compile_program(model, S3, save_all=save_all).run({"x": x})
     assert set(found) == (set(expected) if save_all else {"c"})
     assert all(np.array_equal(array, expected[name]) for name, array in found.items())
+
+
+def test_graphs_that_nobody_reads_are_left_out() -> None:
+    model = replace(mixed(), outputs=(mixed().values["b"],))
+    assert [type(part) for part in compile_program(model, S3).parts] == [GraphPart, NodePart]
+    x = np.arange(-4, 4).astype(np.int8).reshape(1, 8)
+    (found,) = compile_program(model, S3).run({"x": x}).values()
+    assert np.array_equal(found, interpret(model, {"x": x}, S3)["b"])
 
 
 def test_behind_a_part_that_is_interpreted_graphs_run_again(interpreted: list[str]) -> None:

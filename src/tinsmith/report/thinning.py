@@ -114,7 +114,7 @@ def _cut_operand(value: Operand, cuts: Cuts, nodes: list[FloatNode]) -> Operand:
 
 
 def thinned_program(program: Program, wanted: Sequence[tuple[str, Perm, Cuts]]) -> tuple[Program, list[str]]:
-    """A program whose outputs are parts of its values, beside its own.
+    """A program whose outputs are parts of its values.
 
     Args:
         program: The program.
@@ -125,8 +125,7 @@ def thinned_program(program: Program, wanted: Sequence[tuple[str, Perm, Cuts]]) 
     """
     cutting = _Cutting(program)
     names = [cutting.part(f"{name}|{index}", name, perm, cuts) for index, (name, perm, cuts) in enumerate(wanted)]
-    own = (value.name for value in program.outputs)
-    outputs = tuple(cutting.values[name] for name in dict.fromkeys((*names, *own)))
+    outputs = tuple(cutting.values[name] for name in dict.fromkeys(names))
     nodes = tuple(cutting.nodes())
     return replace(program, nodes=nodes, outputs=outputs, values=cutting.values, constants=cutting.constants), names
 

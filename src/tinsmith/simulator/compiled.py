@@ -273,7 +273,8 @@ def _compile(program: Program, target: Target, *, checked: bool, save_all: bool)
             made = {name for node in nodes[start:stop] for name in node.outputs if name}
             later = {name for node in nodes[stop:] for name in node.inputs}
             results = sorted(made if save_all else made & (later | outputs))
-            parts.append(emitter.graph(nodes[start:stop], builder, feeds, results))
+            if results or builder.guards:
+                parts.append(emitter.graph(nodes[start:stop], builder, feeds, results))
         if stop < len(nodes):
             parts.append(NodePart(nodes[stop], reason))
         start = stop + 1
