@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,7 +134,8 @@ def nets(size: int) -> dict[str, Net]:
 
 def _of_timm(name: str) -> Make:
     def make() -> nn.Module:
-        import timm
+        with _declared():
+            import timm
 
         found: nn.Module = timm.create_model(name)
         return found
@@ -144,16 +145,23 @@ def _of_timm(name: str) -> Make:
 
 def _of_torchvision(name: str) -> Make:
     def make() -> nn.Module:
-        with contextlib.suppress(RuntimeError):  # another torch than its own: definitions work all the same
-            library = torch.library.Library("torchvision", "DEF")
-            for operator in ("nms", "qnms"):
-                library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        from torchvision import models
+        with _declared():
+            from torchvision import models
 
         found: nn.Module = getattr(models, name)(weights=None)
         return found
 
     return make
+
+
+@contextlib.contextmanager
+def _declared() -> Iterator[None]:
+    """Lets torchvision be imported beside a torch that its own operators were not built for; none is used here."""
+    library = torch.library.Library("torchvision", "FRAGMENT")
+    for operator in ("nms", "qnms"):
+        with contextlib.suppress(RuntimeError):  # where they are
+            library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    yield
 
 
 def smooth(count: int, shape: tuple[int, ...], seed: int) -> Tensor:
