@@ -57,7 +57,7 @@ def quantize(
         target: The chip; `esp32s3` where neither this nor the recipe says so.
         esp_dl: The version of ESP-DL in the firmware, such as `3.3.9`, which is the default.
         bits: 8 (default) or 16.
-        int16: Regular expressions of layer names that run in int16.
+        int16: Layers that run in int16: names, module paths (`features.1.conv`), or regular expressions.
         calibration: `mse` (default), `minmax`, `percentile` or `kl`.
         effort: `default`; `fast`: exponents only, weights and biases stay as they are; `best`: takes up to ten times as
             long.

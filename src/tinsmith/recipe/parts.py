@@ -36,7 +36,7 @@ class Scope(Strict):
     """Choices for some layers; what is None stays as it is elsewhere. Of scopes that disagree, the last one wins.
 
     Attributes:
-        layers: Regular expressions; the layers whose name one matches, found as for `Recipe.int16`.
+        layers: Names or regular expressions, found as for `Recipe.int16`.
         bits: 8 or 16.
         calibration: How the exponents of what these layers compute are chosen. Where values share an exponent, the last
             scope that says something about one of them decides for all.
@@ -76,7 +76,7 @@ class Equalization(Strict):
         bias_multiplier: With what weight.
         including_act: Whether activations count.
         act_multiplier: With what weight.
-        interested_layers: Regular expressions: only these layers; all by default.
+        interested_layers: Names or regular expressions: only these layers; all by default.
     """
 
     iterations: int = Field(default=10, gt=0)

@@ -28,7 +28,8 @@ class Recipe(Strict):
         target: The chip, as `tinsmith targets` lists them.
         esp_dl: The version of ESP-DL in the firmware, such as ``3.3.9``.
         bits: 8 or 16, for layers nothing else is said about.
-        int16: Regular expressions; layers whose name one matches run in int16. Scopes may take some back.
+        int16: Layers that run in int16: names, of nodes or of the modules they come from, or regular expressions,
+            looked for anywhere in names. Scopes may take some back.
         calibration: How activations' exponents are chosen: ``mse`` (least squared error with the chip's rounding),
             ``minmax``, ``percentile``, ``kl`` (entropy).
         effort: ``fast``: exponents only, weights and biases stay as they are; ``default``; ``best``: up to ten times
