@@ -124,7 +124,9 @@ def doors(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("hidden", [*({name} for name in NEEDED_BY), set(NEEDED_BY)], ids=lambda names: "+".join(names))
+@pytest.mark.parametrize(
+    "hidden", [*({name} for name in NEEDED_BY), set(NEEDED_BY)], ids=lambda names: "+".join(sorted(names))
+)
 def test_every_door_says_what_to_install(hidden: set[str], doors: Path) -> None:
     extras = set.union(*(NEEDED_BY[name] for name in hidden))
     sources = [source for source, extra in DOORS.items() if extra in extras]
