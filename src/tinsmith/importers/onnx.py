@@ -18,6 +18,7 @@ import onnx_ir.passes.common as common
 from tinsmith.errors import ModelError
 from tinsmith.graph.quiet import captured
 from tinsmith.importers.hints import Hints
+from tinsmith.importers.reasons import innermost, sentence
 from tinsmith.importers.recognize import recognize
 
 _SMALL = 1 << 16
@@ -101,7 +102,7 @@ def _from_proto(proto: onnx.ModelProto, subject: str, folder: Path | None) -> ir
         with captured():
             model = ir.from_proto(proto)
     except Exception as error:  # the library raises whatever it trips over
-        raise ModelError(f"the model is invalid: {_innermost(error)}", subject=subject, hint=_REEXPORT) from error
+        raise ModelError(f"the model is invalid: {innermost(error)}", subject=subject, hint=_REEXPORT) from error
     try:
         # The order of nodes in the file does not matter to us.
         common.TopologicalSortPass()(model)
@@ -156,7 +157,7 @@ def _find_external_data(model: ir.Model, subject: str, folder: Path | None) -> N
             tensor.numpy()
         except Exception as error:  # a missing file, one too short
             raise ModelError(
-                f"the data of {name!r} cannot be read from {tensor.location}: {_sentence(error)}",
+                f"the data of {name!r} cannot be read from {tensor.location}: {sentence(error)}",
                 subject=subject,
                 hint="Keep the files of a model together, in one folder.",
             ) from error
@@ -167,7 +168,7 @@ def _check(model: ir.Model, subject: str) -> None:
     try:
         copy = model.clone()
     except Exception as error:  # nodes that are not in order, for one
-        raise ModelError(f"the model is invalid: {_innermost(error)}", subject=subject) from error
+        raise ModelError(f"the model is invalid: {innermost(error)}", subject=subject) from error
     for value in copy.graph.initializers.values():
         # The checker looks for other files where it runs, not where the model is.
         if isinstance(value.const_value, ir.ExternalTensor) and value.const_value.nbytes <= _SMALL:
@@ -179,7 +180,7 @@ def _check(model: ir.Model, subject: str) -> None:
     try:
         common.CheckerPass()(copy)
     except Exception as error:
-        raise ModelError(f"the model is invalid: {_innermost(error)}", subject=subject, hint=_REEXPORT) from error
+        raise ModelError(f"the model is invalid: {innermost(error)}", subject=subject, hint=_REEXPORT) from error
 
 
 def _detach(model: ir.Model, subject: str) -> None:
@@ -192,17 +193,6 @@ def _detach(model: ir.Model, subject: str) -> None:
                     array = tensor.numpy()
                 except Exception as error:  # fewer or more bytes than the shape says
                     raise ModelError(
-                        f"the data of {value.name!r} does not fit its shape: {_sentence(error)}", subject=subject
+                        f"the data of {value.name!r} does not fit its shape: {sentence(error)}", subject=subject
                     ) from error
                 value.const_value = ir.Tensor(array, dtype=tensor.dtype, name=tensor.name)
-
-
-def _innermost(error: BaseException) -> str:
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return _sentence(error)
-
-
-def _sentence(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:300].rstrip(".") + "."

@@ -19,7 +19,8 @@ from tinsmith import errors
 from tinsmith.errors import ModelError, TinsmithError
 from tinsmith.importers.hints import Hints
 from tinsmith.importers.onnx import load as load_onnx
-from tinsmith.importers.torch.silence import innermost, silence
+from tinsmith.importers.reasons import innermost
+from tinsmith.importers.silence import silence
 
 _MODEL, _HINTS, _RESULT, _ERROR = "model.keras", "hints.pickle", "result.onnx", "error.json"
 _RUN = "import sys; from tinsmith.importers.keras.elsewhere import work; work(*sys.argv[1:])"

@@ -16,8 +16,9 @@ from typing import Any
 from tinsmith.errors import ModelError
 from tinsmith.extras import require
 from tinsmith.importers.keras.mending import Mender, custom_objects, layers
+from tinsmith.importers.reasons import innermost
 from tinsmith.importers.recognize import recognize
-from tinsmith.importers.torch.silence import innermost, silence
+from tinsmith.importers.silence import silence
 
 _CONFIG, _METADATA, _ATTRIBUTE = "config.json", "metadata.json", "model_config"
 _HDF5, _ZIP = b"\x89HDF\r\n\x1a\n", b"PK"

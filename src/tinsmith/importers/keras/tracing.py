@@ -19,7 +19,9 @@ from tinsmith.importers.hints import Hints
 from tinsmith.importers.keras.covers import covers
 from tinsmith.importers.keras.inputs import Call, call_of
 from tinsmith.importers.keras.names import name_graph, output_names
-from tinsmith.importers.torch.silence import innermost, silence
+from tinsmith.importers.reasons import innermost
+from tinsmith.importers.silence import silence
+from tinsmith.importers.torch.export import captured, own_weights
 
 _MISSING = object()
 
@@ -49,13 +51,12 @@ def trace(keras: ModuleType, model: Any, hints: Hints, subject: str) -> ir.Model
         try:
             with silence(), torch.no_grad():
                 root = _root(keras, torch, model, call, modules)
-                program = torch.onnx.export(root, examples, dynamo=True, verbose=False, optimize=False)
+                result = captured(torch, root, *examples)
         except Exception as error:  # of any kind, from deep inside
             raise _explained(stage.error or error, stage.failed, subject) from error
-    result: ir.Model = program.model
     name_graph(result.graph, names, [one.name for one in call.inputs], output_names(keras, model))
     result.graph.name = str(model.name)
-    _own_weights(result.graph)
+    own_weights(result.graph)
     return result
 
 
@@ -164,13 +165,6 @@ def _covered(
                 del attributes[name]
             else:
                 attributes[name] = before
-
-
-def _own_weights(graph: ir.Graph) -> None:
-    """Weights that do not change when somebody goes on training the model."""
-    for value in graph.initializers.values():
-        if (tensor := value.const_value) is not None:
-            value.const_value = ir.Tensor(tensor.numpy().copy(), dtype=tensor.dtype, name=tensor.name)
 
 
 def _explained(error: Exception, layer: str, subject: str) -> TinsmithError:

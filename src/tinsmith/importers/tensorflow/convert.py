@@ -11,6 +11,7 @@ import onnx
 from onnx import helper
 
 from tinsmith.errors import ModelError
+from tinsmith.importers.reasons import sentence
 
 WAY_OUT = "If it is a Keras model, save it as .keras and give that file: its layers arrive whole."
 _CUT = "Leave out of the model what the chip is not to run, for example lookups of texts."
@@ -70,12 +71,6 @@ def to_onnx(frozen: Frozen, subject: str) -> onnx.ModelProto:
     _write_out_erfc(proto.graph)
     _refuse_unconverted(proto, subject)
     return proto
-
-
-def sentence(error: BaseException) -> str:
-    """The first line of an error's text, as a sentence."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:300].rstrip(".:") + "."
 
 
 def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:

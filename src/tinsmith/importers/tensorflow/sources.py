@@ -11,7 +11,8 @@ import numpy as np
 
 from tinsmith.errors import ModelError
 from tinsmith.importers.hints import Hints
-from tinsmith.importers.tensorflow.convert import Frozen, sentence
+from tinsmith.importers.reasons import sentence
+from tinsmith.importers.tensorflow.convert import Frozen
 
 _SERVING = "serving_default"
 _EXAMPLE = "Give one: tinsmith.quantize(model, data, example_input=…), an array with its batch axis."

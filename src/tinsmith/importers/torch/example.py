@@ -9,8 +9,9 @@ from typing import Any
 
 from tinsmith.errors import ModelError
 from tinsmith.importers.hints import Hints
+from tinsmith.importers.reasons import innermost
+from tinsmith.importers.silence import silence
 from tinsmith.importers.torch.arguments import Call, Maker, named_tensors
-from tinsmith.importers.torch.silence import innermost, silence
 
 _HOW = (
     "Give example_input: a tensor or array with its batch axis, a tuple of them, or a dict by argument; or "

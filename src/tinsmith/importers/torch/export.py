@@ -15,10 +15,11 @@ from tinsmith.errors import ModelError
 from tinsmith.importers import onnx as onnx_importer
 from tinsmith.importers.hints import Hints
 from tinsmith.importers.notes import add_note
+from tinsmith.importers.reasons import innermost
+from tinsmith.importers.silence import silence
 from tinsmith.importers.torch.arguments import named_tensors
 from tinsmith.importers.torch.example import Example, find_example
 from tinsmith.importers.torch.names import name_ends, name_nodes, place_nodes
-from tinsmith.importers.torch.silence import innermost, silence
 
 _OPSET = 18
 _WAY_OUT = "Write that part with other operations, or export to ONNX in another way and give the .onnx file."
@@ -37,7 +38,8 @@ def from_module(torch: ModuleType, source: Any, hints: Hints) -> ir.Model:
     with _copy(torch, source) as module:
         example = find_example(torch, module, hints, subject)
         try:
-            model = _captured(torch, module, example)
+            with silence(), torch.no_grad():
+                model = captured(torch, module, *example.call.args, **example.call.kwargs)
         except Exception as error:  # of any kind, from deep inside
             reason = innermost(error)
             model = _recorded(torch, module, example, subject, f"{reason} The older exporter: ")
@@ -49,8 +51,8 @@ def from_program(torch: ModuleType, program: Any, subject: str) -> ir.Model:
     """An exported program, which has its shapes and its graph."""
     try:
         with silence():
-            model: ir.Model = torch.onnx.export(program, dynamo=True, verbose=False, optimize=False).model
-    except Exception as error:
+            model = captured(torch, program)
+    except Exception as error:  # of any kind, from deep inside
         raise ModelError(f"cannot be converted: {innermost(error)}", subject=subject, hint=_WAY_OUT) from error
     return settled(model)
 
@@ -65,21 +67,22 @@ def from_script(torch: ModuleType, source: Any, hints: Hints, subject: str) -> i
 def settled(model: ir.Model) -> ir.Model:
     """The model with nodes by the paths of modules, and with weights of its own."""
     name_nodes(model.graph)
-    for value in model.graph.initializers.values():
-        if value.const_value is not None:
-            tensor = value.const_value
+    own_weights(model.graph)
+    return model
+
+
+def captured(torch: ModuleType, program: Any, /, *args: Any, **kwargs: Any) -> ir.Model:
+    """The graph of a module called with some arguments, or of an exported program, unoptimized."""
+    written = torch.onnx.export(program, args, kwargs=kwargs, dynamo=True, verbose=False, optimize=False)
+    model: ir.Model = written.model
+    return model
+
+
+def own_weights(graph: ir.Graph) -> None:
+    """Copies the weights, so that they stay as they are when somebody goes on training the model."""
+    for value in graph.initializers.values():
+        if (tensor := value.const_value) is not None:
             value.const_value = ir.Tensor(tensor.numpy().copy(), dtype=tensor.dtype, name=tensor.name)
-    return model
-
-
-def _captured(torch: ModuleType, module: Any, example: Example) -> ir.Model:
-    call = example.call
-    with silence(), torch.no_grad():
-        program = torch.onnx.export(
-            module, call.args, kwargs=dict(call.kwargs), dynamo=True, verbose=False, optimize=False
-        )
-    model: ir.Model = program.model
-    return model
 
 
 def _recorded(torch: ModuleType, module: Any, example: Example, subject: str, before: str) -> ir.Model:

@@ -12,9 +12,10 @@ from types import ModuleType
 from typing import IO, Any
 
 from tinsmith.errors import ModelError
+from tinsmith.importers.reasons import innermost
 from tinsmith.importers.recognize import recognize
+from tinsmith.importers.silence import silence
 from tinsmith.importers.torch.program_text import refuse_foreign_code
-from tinsmith.importers.torch.silence import innermost, silence
 
 _WEIGHTS = (
     "Build the model in Python, load the weights into it (load_state_dict), and give the module; or save it with "

@@ -41,7 +41,8 @@ def export_module(model: Any, path: Path, input_shape: Any, inputs: Any, opset: 
     require("onnxscript", "torch", "reading PyTorch models")
     if not isinstance(model, torch.nn.Module):
         raise ModelError(f"a {type(model).__name__} is no torch.nn.Module.", subject="model")
-    from tinsmith.importers.torch.silence import innermost, silence
+    from tinsmith.importers.reasons import innermost
+    from tinsmith.importers.silence import silence
 
     device = next((parameter.device for parameter in model.parameters()), None)
     given = parts(inputs) or [torch.zeros(shape) for shape in shapes_of(input_shape)]
