@@ -30,14 +30,14 @@ class ModuleCall:
     kind: str
 
 
-def call_of(node: ir.Node, *, recorded: bool = False) -> ModuleCall | None:
+def module_call(node: ir.Node, *, recorded: bool = False) -> ModuleCall | None:
     """The module that a node comes from; None where the file does not say.
 
     Args:
         node: Of a graph as it was exported.
         recorded: Whether PyTorch's older exporter wrote the file: it puts modules into names of nodes.
     """
-    scopes = _texts(node.metadata_props.get(_SCOPES, ""))
+    scopes = scopes_of(node)
     if len(scopes) > 1:
         classes = _texts(node.metadata_props.get(_CLASSES, ""))
         return ModuleCall(_REPEATED.sub("", scopes[-2]), scopes[-1], classes[-1] if classes else scopes[-1])
@@ -48,9 +48,14 @@ def call_of(node: ir.Node, *, recorded: bool = False) -> ModuleCall | None:
     return None
 
 
+def scopes_of(node: ir.Node) -> list[str]:
+    """What a node is in, as the newer exporter says: modules from the outermost in, then the operation itself."""
+    return _texts(node.metadata_props.get(_SCOPES, ""))
+
+
 def aliases(node: ir.Node, *, recorded: bool = False) -> tuple[str, ...]:
     """Other names by which users may call a node: its module, and the modules that one is in."""
-    call = call_of(node, recorded=recorded)
+    call = module_call(node, recorded=recorded)
     parts = call.path.split(".") if call is not None and call.path else []
     paths = [".".join(parts[:count]) for count in range(len(parts), 0, -1)]
     before = node.metadata_props.get(_ALIAS)

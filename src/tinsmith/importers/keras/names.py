@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from types import ModuleType
@@ -10,10 +9,8 @@ from typing import Any
 
 import onnx_ir as ir
 
-from tinsmith.graph.modules import call_of, rename
+from tinsmith.graph.modules import ModuleCall, assign, module_call, rename, scopes_of
 from tinsmith.importers.torch.names import name_ends
-
-_SCOPES = "pkg.torch.onnx.name_scopes"
 
 
 def output_names(keras: ModuleType, model: Any) -> list[str]:
@@ -45,13 +42,13 @@ def name_graph(graph: ir.Graph, layers: Mapping[str, str], inputs: Sequence[str]
         outputs: In order; nothing where they have no names.
     """
     for node in graph.all_nodes():
-        scopes = ast.literal_eval(node.metadata_props.get(_SCOPES) or "[]")
+        scopes = scopes_of(node)
         if len(scopes) > 1:
             keys = (scope.partition("@")[0] for scope in reversed(scopes[:-1]))
             inner = next((layers[key] for key in keys if key in layers), "")
-            node.metadata_props[_SCOPES] = repr(["", inner, scopes[-1]] if inner else ["", scopes[-1]])
+            assign(node, ModuleCall(inner, scopes[-1], ""))
     name_ends(graph, inputs, outputs)
-    paths = {node: call.path for node in graph if (call := call_of(node)) is not None}
+    paths = {node: call.path for node in graph if (call := module_call(node)) is not None}
     mains = dict(_mains(graph, paths))
     taken = {node.name or "" for node in graph if node not in paths} | set(mains.values())
     for node, path in paths.items():

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import onnx_ir as ir
 
-from tinsmith.graph.modules import ModuleCall, assign, call_of, rename
+from tinsmith.graph.modules import ModuleCall, assign, module_call, rename
 
 _NUMBERED = re.compile(r"_\d+$")
 
@@ -36,7 +36,7 @@ def place_nodes(graph: ir.Graph, modules: Collection[str]) -> None:
         modules: The paths of all modules: what is called a second time has a number behind it that is no part of them.
     """
     for node in graph:
-        call = call_of(node, recorded=True)
+        call = module_call(node, recorded=True)
         if call is not None:
             parts: list[str] = []
             for part in call.path.split("."):
@@ -55,7 +55,7 @@ def name_nodes(graph: ir.Graph) -> None:
     Args:
         graph: As it was exported, unoptimized.
     """
-    calls = {node: call for node in graph if (call := call_of(node)) is not None}
+    calls = {node: call for node in graph if (call := module_call(node)) is not None}
     mains = _mains(graph, calls)
     taken = {node.name or "" for node in graph if node not in calls}
     wanted = {node: call.path if node in mains else _inner(call, node) for node, call in calls.items()}
