@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from tinsmith.compat.esp_ppq.api.contexts import DEQUANTIZE_GRAPH as DEQUANTIZE_GRAPH
+from tinsmith.compat.esp_ppq.api.contexts import DISABLE_CUDA_KERNEL as DISABLE_CUDA_KERNEL
+from tinsmith.compat.esp_ppq.api.contexts import ENABLE_CUDA_KERNEL as ENABLE_CUDA_KERNEL
 from tinsmith.compat.esp_ppq.core.quant import NetworkFramework, TargetPlatform
 from tinsmith.compat.esp_ppq.IR.base.graph import BaseGraph
 from tinsmith.errors import FormatError, ProgramError, RecipeError
@@ -314,40 +316,3 @@ def manop(
     for one in passes:
         one.apply(graph, dataloader=calib_dataloader, executor=executor, collate_fn=collate_fn, **kwargs)
     return graph
-
-
-class ENABLE_CUDA_KERNEL:
-    """A context that changes nothing: the processor simulates."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
-
-
-class DISABLE_CUDA_KERNEL(ENABLE_CUDA_KERNEL):
-    """A context that changes nothing."""
-
-
-class DEQUANTIZE_GRAPH:
-    """A context within which executors run a quantized graph's float network.
-
-    Args:
-        graph: The graph.
-    """
-
-    def __init__(self, graph: BaseGraph) -> None:
-        self._graph = graph
-        self._before = graph.dequantized
-
-    def __enter__(self) -> None:
-        self._before = self._graph.dequantized
-        self._graph.dequantized = True
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._graph.dequantized = self._before
