@@ -48,12 +48,16 @@ def _noise(graph: Any) -> tuple[float, dict[str, float]]:
 
 
 def _searched(
-    path: Path, folder: Path, setting: AutoQuantSearchSetting, evaluate: Callable[[Any], Any] | None = _noise
+    path: Path,
+    folder: Path,
+    setting: AutoQuantSearchSetting,
+    evaluate: Callable[[Any], Any] | None = _noise,
+    shape: Any = (3, 8, 8),
 ) -> list[dict[str, Any]]:
     data = [image[None] for image in small_net.images(32)]
     export = folder / "out" / "best.espdl"
     return espdl_auto_quantize_onnx(
-        str(path), str(export), data, 32, [3, 8, 8], evaluate, target="esp32s3", setting=setting
+        str(path), str(export), data, 32, shape, evaluate, target="esp32s3", setting=setting
     )
 
 
@@ -86,6 +90,13 @@ def test_all_ways_are_tried_and_the_best_is_written(tmp_path: Path, path: Path) 
     written = tmp_path / "out" / "best.espdl"
     assert written.read_bytes() == (Path(found[0]["folder"]) / "best.espdl").read_bytes()
     assert {file.name for file in written.parent.iterdir()} == {"best.espdl", "best.info", "best.json"}
+
+
+@pytest.mark.parametrize("shape", [[3, 8, 8], [1, 3, 8, 8], [[1, 3, 8, 8]]])
+def test_the_batch_may_be_left_out(tmp_path: Path, path: Path, shape: Any) -> None:
+    setting = _setting(tmp_path, score_direction="minimize")
+    setting.param_space["calib_algorithm"]["method"] = ["minmax"]
+    assert len(_searched(path, tmp_path, setting, lambda graph: (1.0, {}), shape)) == 1
 
 
 def test_ways_that_come_to_the_same_are_tried_once(tmp_path: Path, path: Path) -> None:

@@ -195,9 +195,10 @@ def test_configurations_are_the_formats_of_the_chip(graph: BaseGraph) -> None:
 def test_a_copy_has_its_own_operators(graph: BaseGraph) -> None:
     copy = graph.copy()
     copy.operations["conv"].attributes["mark"] = 1
-    copy.operations["conv"].platform = TargetPlatform.FP32
+    copy.operations["conv"].set_extension_attrib("mine", 2)
     assert "mark" not in graph.operations["conv"].attributes
-    assert graph.operations["conv"].platform is not TargetPlatform.FP32
+    assert graph.operations["conv"].extension_attrib == {}
+    assert copy.copy().operations["conv"].extension_attrib == {"mine": 2}
     assert list(copy.operations) == list(graph.operations)
     assert copy.program is graph.program
 

@@ -171,6 +171,7 @@ def test_dispatching_what_is_gone_is_noted() -> None:
     mapped = changed(lambda s: s.dispatching_table.append("shape", TargetPlatform.ESPDL_INT16))
     assert mapped.choices == {"bits": 8}
     assert "'shape' has no effect" in mapped.notes[0]
+    assert changed(lambda s: s.dispatching_table.append("shape", TargetPlatform.ESPDL_INT8)).notes == []
 
 
 def test_alignment_is_noted() -> None:

@@ -131,6 +131,11 @@ def test_collate_fn_is_applied(model: Path, tmp_path: Path) -> None:
     assert graph.program == quantized(model, tmp_path / "b.espdl").program
 
 
+def test_loaders_without_a_batch_are_told(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"calib_dataloader\(\): there are no samples"):
+        quantized(model, tmp_path / "net.espdl", calib_dataloader=[])
+
+
 def test_wrong_data_are_told(model: Path, tmp_path: Path) -> None:
     for loader, steps, error, message in (
         ([images(2, size=9)], 1, DataError, r"shape \(3, 9, 9\), the model takes \(1, 3, 8, 8\)"),
@@ -168,7 +173,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"streaming_table": [insert_streaming_cache_on_var("features", 3)]}, "streaming_table: .*not made yet"),
     ({"quant_type": "w8a16"}, "w8a16"),
     ({"quant_type": "none"}, "FP32: layers run in int8 or int16"),
-    ({"num_of_bits": 4}, "there is no 4"),
+    ({"num_of_bits": 4}, "num_of_bits: there is no 4"),
+    ({"eror_report": False}, "no argument 'eror_report'. Did you mean 'error_report'"),
     ({"target": "esp32s4"}, "unknown target 'esp32s4'. Did you mean 'esp32s3'"),
     ({"metadata_prop": {}}, "no argument 'metadata_prop'. Did you mean 'metadata_props'"),
     ({"dispatching_method": "all"}, "there is no 'all'. Did you mean 'allin'"),

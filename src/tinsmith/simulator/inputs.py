@@ -88,6 +88,8 @@ def samples(program: Program, inputs: Mapping[str, ArrayLike], target: Target) -
     if len(set(counts.values())) > 1:
         raise DataError(f"inputs have different numbers of samples: {counts}.", subject="inputs")
     total = next(iter(counts.values()), 1)
+    if total == 0:
+        raise DataError("hold no sample.", subject="inputs", hint="Give at least one.")
     return [{name: parts[index] for name, parts in split.items()} for index in range(total)]
 
 

@@ -250,9 +250,11 @@ def dispatch(platforms: Mapping[str, Any], names: LayerNames, mapped: Mapped, bi
         subject = f"dispatching of {name!r}"
         width = bits_of(platform, subject)
         pattern = names.pattern(name, subject)
+        if width is None or width == bits:
+            continue
         if name in names.gone:
             mapped.notes.append(f"{subject} has no effect: nothing is left of it in the network that runs.")
-        elif width is not None and width != bits:
+        else:
             mapped.add("int16", [pattern]) if width == 16 else mapped.add("scopes", [{"layers": (pattern,), "bits": 8}])
 
 

@@ -31,12 +31,12 @@ def batches(loader: Any, steps: Any, collate_fn: Callable[[Any], Any] | None = N
         raise RecipeError(f"is {steps!r}.", subject="calib_steps", hint="Give the number of batches, such as 32.")
     source = list(islice(loader, steps)) if isinstance(loader, Iterator) else loader
 
-    def walk() -> Iterator[Any]:
+    def calib_dataloader() -> Iterator[Any]:
         items = source if isinstance(source, Iterable) else (source[index] for index in range(len(source)))
         for item in islice(items, steps):
             yield item if collate_fn is None else collate_fn(item)
 
-    return walk
+    return calib_dataloader
 
 
 def input_shapes(model: ir.Model, given: Any, inputs: Any = None) -> tuple[dict[str, tuple[int, ...]], list[str]]:
@@ -103,6 +103,23 @@ def shapes_of(given: Any) -> list[tuple[int, ...]]:
         hint = "Give a list such as [1, 3, 224, 224], or one for each input."
         raise RecipeError(f"{given!r} is no shape.", subject="input_shape", hint=hint)
     return shapes
+
+
+def batched(model: ir.Model, given: Any) -> list[tuple[int, ...]]:
+    """Shapes with their batch, which a script may have left out.
+
+    Args:
+        model: The float model.
+        given: One shape, or one for each input.
+
+    Raises:
+        RecipeError: It is no shape.
+    """
+    ends = [value for value in model.graph.inputs if value.name not in model.graph.initializers]
+    shapes = shapes_of(given)
+    ranks = [None if value.shape is None else len(value.shape) for value in ends]
+    lacking = len(shapes) != len(ends) or any(len(s) + 1 == rank for s, rank in zip(shapes, ranks, strict=True))
+    return [(1, *shape) for shape in shapes] if lacking or None in ranks else shapes
 
 
 def parts(inputs: Any) -> list[Any]:

@@ -7,6 +7,7 @@ from typing import Any
 from tinsmith.compat.esp_ppq.core.config import OperationQuantizationConfig, TensorQuantizationConfig
 from tinsmith.compat.esp_ppq.core.quant import TargetPlatform
 from tinsmith.compat.esp_ppq.IR.base.graph import Operation, Variable
+from tinsmith.errors import RecipeError
 
 
 class QuantableOperation(Operation):
@@ -30,6 +31,19 @@ class QuantableOperation(Operation):
             convert_from.outputs,
         )
         self.config = quantize_config
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute.
+
+        Raises:
+            RecipeError: It is the platform, which has been chosen.
+        """
+        if name == "platform" and "config" in self.__dict__ and value != self.platform:
+            hint = "Say so before: setting.dispatching_table.append(name, platform), or dispatching_override."
+            raise RecipeError(
+                f"is quantized for {self.platform.name}.", subject=f"platform of {self.name!r}", hint=hint
+            )
+        super().__setattr__(name, value)
 
     @property
     def input_quant_config(self) -> list[TensorQuantizationConfig]:

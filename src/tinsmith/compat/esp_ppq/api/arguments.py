@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -61,8 +62,8 @@ class Arguments:
             if value:
                 reason = "models that keep state between frames are not made yet; files that have it are simulated."
                 raise RecipeError(reason, subject=name, hint="Leave it out: the whole window is computed each time.")
-        extra_options(kwargs, KNOWN, "this function")
-        bits = width_of(num_of_bits if quant_type is None else quant_type)
+        extra_options(kwargs, KNOWN, "quantization", _named())
+        bits = width_of(num_of_bits, "num_of_bits") if quant_type is None else width_of(quant_type)
         notes = []
         if kwargs.get("int16_lut_step") is not None:
             notes.append("int16_lut_step: the table that the chip needs is written, whatever it says.")
@@ -80,7 +81,7 @@ class Arguments:
         self.dispatcher = method
 
 
-def width_of(quant_type: Any) -> int:
+def width_of(quant_type: Any, subject: str = "quant_type") -> int:
     """8 or 16.
 
     Raises:
@@ -90,20 +91,33 @@ def width_of(quant_type: Any) -> int:
     if name in _WIDTHS and not isinstance(name, bool):
         return _WIDTHS[name]
     if name == "w8a16":
-        raise refused(TargetPlatform.ESPDL_W8A16, "quant_type")
+        raise refused(TargetPlatform.ESPDL_W8A16, subject)
     if name == "none":
-        raise refused(TargetPlatform.FP32, "quant_type")
-    raise RecipeError(f"there is no {quant_type!r}.", subject="quant_type", hint="Use 8 or 16, 'w8a8' or 'w16a16'.")
+        raise refused(TargetPlatform.FP32, subject)
+    raise RecipeError(f"there is no {quant_type!r}.", subject=subject, hint="Use 8 or 16, 'w8a8' or 'w16a16'.")
 
 
-def extra_options(kwargs: Mapping[str, Any], known: Iterable[str], subject: str) -> None:
+def extra_options(kwargs: Mapping[str, Any], known: Iterable[str], subject: str, named: Iterable[str] = ()) -> None:
     """Refuse keyword arguments that nothing here knows.
+
+    Args:
+        kwargs: What was given beside the arguments that have a name.
+        known: Those that may be.
+        subject: What they were given to.
+        named: Further names that may have been meant.
 
     Raises:
         RecipeError: Names the closest one that is known.
     """
     for name in kwargs:
         if name not in known:
-            close = difflib.get_close_matches(name, list(known), n=1)
+            close = difflib.get_close_matches(name, [*known, *named], n=1)
             hint = f"Did you mean {close[0]!r}?" if close else f"Others are {', '.join(known)}."
             raise RecipeError(f"there is no argument {name!r}.", subject=subject, hint=hint)
+
+
+def _named() -> list[str]:
+    """The arguments that quantizing functions name."""
+    from tinsmith.compat.esp_ppq.api.espdl_interface import espdl_quantize_torch
+
+    return [name for name in inspect.signature(espdl_quantize_torch).parameters if name != "kwargs"]

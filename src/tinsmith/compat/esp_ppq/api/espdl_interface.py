@@ -41,7 +41,8 @@ def get_target_platform(
     if kwargs.get("float", False) or quant_type == "none":
         find(target)
         return TargetPlatform.FP32
-    bits = width_of(kwargs.get("num_of_bits", 8) if quant_type == "w8a8" else quant_type)
+    narrow = quant_type == "w8a8"
+    bits = width_of(kwargs.get("num_of_bits", 8), "num_of_bits") if narrow else width_of(quant_type)
     return platform_of(find(target), bits)
 
 

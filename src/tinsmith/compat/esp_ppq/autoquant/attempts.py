@@ -32,7 +32,7 @@ class Task:
     loader: Any
     steps: int
     collate_fn: Callable[[Any], Any] | None
-    shape: tuple[int, ...]
+    shape: tuple[Any, ...]
     target: str
     kwargs: Mapping[str, Any]
     evaluate: Callable[[Any], Any]
@@ -54,12 +54,14 @@ class Attempts:
     def __init__(self, task: Task, setting: AutoQuantSearchSetting, direction: str) -> None:
         from tinsmith import importers
         from tinsmith.compat.esp_ppq.layer_names import LayerNames
+        from tinsmith.compat.esp_ppq.samples import batched
 
         self._task, self._setting, self._direction = task, setting, direction
         self._log = NaiveLogger.get_logger("AutoQuant")
         self._target: Target = find(task.target)
         self._source = importers.load(task.model)
         self._names = LayerNames.of(self._source)
+        self._shapes = batched(self._source, task.shape)
         self._model = hashlib.sha256(task.model.read_bytes()).hexdigest()
         self._refuse_trained()
         self.run = RunFolder(setting.run_dir, resume=setting.resume)
@@ -108,7 +110,7 @@ class Attempts:
         task = self._task
         arguments = Arguments.checked(task.target, bits, None, setting, (None, None, None, None), task.kwargs)
         graph, _ = quantized_graph(
-            task.model, arguments, task.loader, task.steps, task.collate_fn, [1, *task.shape], more=more
+            task.model, arguments, task.loader, task.steps, task.collate_fn, self._shapes, more=more
         )
         return graph
 

@@ -45,7 +45,7 @@ def espdl_auto_quantize_onnx(
         espdl_export_file: Where the best one's `.espdl`, `.info` and `.json` go.
         calib_dataloader: Batches of samples.
         calib_steps: How many batches to use.
-        input_shape: Of one sample, without the batch.
+        input_shape: Of one sample, with or without the batch, or one for each input.
         evaluate_fn: Gives the score of a quantized graph, and further numbers by name. None: the mean of the three
             largest errors at layers' outputs (noise over signal), of which the smallest is best.
         target: The chip.

@@ -16,6 +16,7 @@ from tinsmith.compat.esp_ppq.core.quant import (
     RoundingPolicy,
 )
 from tinsmith.compat.esp_ppq.core.tensors import tensor
+from tinsmith.errors import RecipeError
 from tinsmith.quant.rounding import qrange
 
 PER_TENSOR = (
@@ -48,6 +49,17 @@ class TensorQuantizationConfig:
     detail: dict[str, Any] = field(default_factory=dict)
     observer_algorithm: str = "mse"
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set what is not set yet.
+
+        Raises:
+            RecipeError: It is; formats are those of the file.
+        """
+        if name in self.__dict__ or isinstance(getattr(type(self), name, None), property):
+            hint = "Use setting.quant_config_modify for an exponent, setting.dispatching_table for a width."
+            raise RecipeError("cannot be set: the graph is quantized.", subject=f"{name} of a format", hint=hint)
+        super().__setattr__(name, value)
+
     @property
     def policy(self) -> QuantizationPolicy:
         """Symmetric, linear, power of 2; per tensor or per channel."""
@@ -66,7 +78,7 @@ class TensorQuantizationConfig:
     @property
     def scale(self) -> Any:
         """``2**exponent`` as a float32 tensor: 0-d, or one per channel; None where it stays float."""
-        return self._tensor(np.ldexp(np.float32(1), np.asarray(self.exponents)).astype(np.float32))
+        return self._tensor(np.ldexp(np.float32(1), np.asarray(self.exponents, np.int32)).astype(np.float32))
 
     @property
     def offset(self) -> Any:

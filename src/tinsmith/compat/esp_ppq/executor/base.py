@@ -16,6 +16,8 @@ class BaseGraphExecutor:
         graph: The graph.
     """
 
+    _device = "cpu"
+
     def __init__(self, graph: BaseGraph) -> None:
         self.load_graph(graph)
 

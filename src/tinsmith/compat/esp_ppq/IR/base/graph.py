@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tinsmith.compat.esp_ppq.core.quant import NetworkFramework, TargetPlatform
 from tinsmith.compat.esp_ppq.core.tensors import tensor
+from tinsmith.errors import RecipeError
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -21,7 +22,29 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 
 
-class Variable:
+class Settled:
+    """What is looked at, not edited.
+
+    Attributes:
+        edits: Names that scripts know for editing it.
+    """
+
+    edits: frozenset[str] = frozenset()
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            told = f"{type(self).__name__!r} object has no attribute {name!r}"
+            raise AttributeError(f"{told}: {_EDITED}" if name in self.edits else told)
+
+
+_EDITED = (
+    "graphs are not edited in memory. Change the ONNX model before it is loaded; for how a layer runs, use "
+    "setting.dispatching_table."
+)
+
+
+class Variable(Settled):
     """A tensor.
 
     Args:
@@ -55,6 +78,10 @@ class Variable:
         """The elements of a parameter as a tensor; None for what is computed."""
         return None if self.array is None else tensor(self.array)
 
+    @value.setter
+    def value(self, value: Any) -> None:
+        raise RecipeError(f"cannot be set: {_EDITED}", subject=f"value of {self.name!r}")
+
     @property
     def dest_idx(self) -> list[int]:
         """As which input each operator behind it takes it."""
@@ -72,7 +99,7 @@ class Variable:
         return f"{self.name}(shape={self.shape})"
 
 
-class Operation:
+class Operation(Settled):
     """An operator.
 
     Args:
@@ -83,6 +110,8 @@ class Operation:
         inputs: What it reads; an absent one has an empty name.
         outputs: What it computes.
     """
+
+    edits = frozenset({"baking_parameters", "dequantize", "restore_quantize_state", "store_parameter_value"})
 
     def __init__(
         self,
@@ -100,6 +129,10 @@ class Operation:
         self.inputs = list(inputs)
         self.outputs = list(outputs)
         self.extension_attrib: dict[str, Any] = {}
+
+    def set_extension_attrib(self, attrib: str, value: Any) -> None:
+        """Keep something for later."""
+        self.extension_attrib[attrib] = value
 
     @property
     def parameters(self) -> list[Variable]:
@@ -135,7 +168,7 @@ class Operation:
     __repr__ = __str__
 
 
-class BaseGraph:
+class BaseGraph(Settled):
     """A network: a float one, one that is quantized, or the program of a file.
 
     Args:
@@ -154,6 +187,26 @@ class BaseGraph:
         dequantized: Whether executors are to run the float network for now (`DEQUANTIZE_GRAPH`).
         extension_attrib: For users.
     """
+
+    edits = frozenset(
+        {
+            "append_operation",
+            "append_variable",
+            "create_link_with_op",
+            "create_link_with_var",
+            "create_operation",
+            "create_variable",
+            "insert_op_after",
+            "insert_op_before",
+            "insert_op_between",
+            "insert_op_between_var_and_op",
+            "insert_op_on_var",
+            "mark_variable_as_graph_input",
+            "mark_variable_as_graph_output",
+            "remove_operation",
+            "remove_variable",
+        }
+    )
 
     def __init__(self, name: str, built_from: NetworkFramework = NetworkFramework.NATIVE) -> None:
         self.name = self._name = name
