@@ -35,6 +35,8 @@ METHODS: Mapping[str, Method] = {
     "mse": Method("MSE LOSS(UNSCALED)", percent=False),
 }
 """What `error_table` can show, by name."""
+_FIELDS: Mapping[str, str] = {"snr": "noise", "cosine": "cosine", "mse": "mse"}
+"""Of `LayerError`, by method."""
 
 
 def method_named(name: str) -> Method:
@@ -58,7 +60,7 @@ def figures(errors: Iterable[LayerError], method: str = "snr") -> dict[str, floa
         RecipeError: The method is unknown.
     """
     method_named(method)
-    field = {"snr": "noise", "cosine": "cosine", "mse": "mse"}[str(method).lower()]
+    field = _FIELDS[str(method).lower()]
     return {error.layer: float(getattr(error, field)) for error in errors}
 
 

@@ -72,7 +72,7 @@ class _Stage:
         """A module that computes what a function computes."""
         stage = self
 
-        class Layer(self.torch.nn.Module):  # type: ignore[misc, name-defined]
+        class Layer(self.torch.nn.Module):  # type: ignore[misc, name-defined]  # torch is a value here, not a module
             def forward(self, *args: Any, **options: Any) -> Any:
                 try:
                     return compute(*args, **options)
@@ -87,7 +87,7 @@ class _Stage:
 def _root(keras: ModuleType, torch: ModuleType, model: Any, call: Call, modules: Mapping[str, Any]) -> Any:
     """The module that is exported: it takes tensors one by one."""
 
-    class Root(torch.nn.Module):  # type: ignore[misc, name-defined]
+    class Root(torch.nn.Module):  # type: ignore[misc, name-defined]  # as above
         def forward(self, *tensors: Any) -> Any:
             result = model(keras.tree.pack_sequence_as(call.structure, list(tensors)))
             given: list[Any] = []

@@ -247,20 +247,20 @@ class Operation:
 
     def channels_first(self, value: ir.Value) -> ir.Value:
         """A picture, or a sequence, as ONNX's convolutions want it."""
-        return self.transpose(value, 0, 2, 1) if self.absent else self.transpose(value, 0, 3, 1, 2)
+        return self.transpose(value, 0, 2, 1) if self.lost_axis else self.transpose(value, 0, 3, 1, 2)
 
     def channels_last(self, value: ir.Value) -> ir.Value:
         """A picture, or a sequence, as TFLite has it."""
-        return self.transpose(value, 0, 2, 1) if self.absent else self.transpose(value, 0, 2, 3, 1)
+        return self.transpose(value, 0, 2, 1) if self.lost_axis else self.transpose(value, 0, 2, 3, 1)
 
     @property
-    def absent(self) -> int:
+    def lost_axis(self) -> int:
         """Which dimension of a picture a sequence does not have (`tinsmith.importers.tflite.sequences`); 0 for none."""
-        return int(self.option("Absent", 0))
+        return int(self.option("LostAxis", 0))
 
     def extent(self, rows: Any, columns: Any) -> tuple[Any, ...]:
         """A property of a window by dimension: of both, or of the one that there is."""
-        return ((rows, columns), (columns,), (rows,))[self.absent]
+        return ((rows, columns), (columns,), (rows,))[self.lost_axis]
 
     def main(self) -> ir.Node:
         """The node that does the work and is named after the result."""

@@ -21,14 +21,14 @@ class _Flat:
     """The options of an operator over pictures, and which dimension of the picture there is not."""
 
     options: Any
-    absent: int
+    lost_axis: int
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.options, name)
 
-    def Absent(self) -> int:
+    def LostAxis(self) -> int:
         """1 for rows, 2 for columns."""
-        return self.absent
+        return self.lost_axis
 
 
 def flatten(graph: Graph) -> Graph:
@@ -53,8 +53,8 @@ def _flat(graph: Graph, readers: dict[int, list[int]], first: int) -> dict[int, 
     """What the operators from EXPAND_DIMS to the way back become, by place; nothing where anything else is between."""
     start = graph.operators[first]
     axis = graph.tensors[start.inputs[1]]
-    absent = int(integers_of(axis).reshape(-1)[0]) % 4 if axis.data is not None else 0
-    if absent not in (1, 2):
+    lost = int(integers_of(axis).reshape(-1)[0]) % 4 if axis.data is not None else 0
+    if lost not in (1, 2):
         return {}
     found: dict[int, Operator | None] = {first: None}
     place, value = first, start.inputs[0]
@@ -67,32 +67,32 @@ def _flat(graph: Graph, readers: dict[int, list[int]], first: int) -> dict[int, 
         operator = graph.operators[place]
         if operator.inputs[0] != graph.operators[before].outputs[0]:
             return {}
-        if _slides_along(graph, operator, absent):
+        if _slides_along(graph, operator, lost):
             found[place] = replace(
-                operator, inputs=(value, *operator.inputs[1:]), options=_Flat(operator.options, absent)
+                operator, inputs=(value, *operator.inputs[1:]), options=_Flat(operator.options, lost)
             )
             value = operator.outputs[0]
             continue
         last = found[before]
-        if last is None or not _takes_away(graph, operator, absent):
+        if last is None or not _takes_away(graph, operator, lost):
             return {}
         return found | {before: replace(last, outputs=operator.outputs), place: None}
 
 
-def _slides_along(graph: Graph, operator: Operator, absent: int) -> bool:
+def _slides_along(graph: Graph, operator: Operator, lost: int) -> bool:
     """Whether windows move along the sequence alone."""
     if operator.options is None:
         return False
     if operator.kind in _CONVOLUTIONS:
         shape = graph.tensors[operator.inputs[1]].shape
-        return len(shape) == 4 and shape[absent] == 1
+        return len(shape) == 4 and shape[lost] == 1
     if operator.kind in _POOLS:
-        return bool((operator.options.FilterHeight() if absent == 1 else operator.options.FilterWidth()) == 1)
+        return bool((operator.options.FilterHeight() if lost == 1 else operator.options.FilterWidth()) == 1)
     return False
 
 
-def _takes_away(graph: Graph, operator: Operator, absent: int) -> bool:
+def _takes_away(graph: Graph, operator: Operator, lost: int) -> bool:
     """Whether an operator leaves out the dimension."""
     wide, result = graph.tensors[operator.inputs[0]].shape, graph.tensors[operator.outputs[0]].shape
-    dropped = len(wide) == 4 and wide[absent] == 1 and result == wide[:absent] + wide[absent + 1 :]
+    dropped = len(wide) == 4 and wide[lost] == 1 and result == wide[:lost] + wide[lost + 1 :]
     return operator.kind in ("RESHAPE", "SQUEEZE") and dropped

@@ -47,7 +47,7 @@ def depthwise_conv_2d(op: Operation) -> ir.Value:
 
 def _convolution(op: Operation, perm: tuple[int, ...], kernel: tuple[int, int], group: int) -> ir.Value:
     """With the order of dimensions that makes ONNX's weights of the file's."""
-    weights = op.weights(1, perm, (op.absent + 1,) if op.absent else ())
+    weights = op.weights(1, perm, (op.lost_axis + 1,) if op.lost_axis else ())
     result = op.emit(
         "Conv",
         op.channels_first(op.value()),
