@@ -45,7 +45,7 @@ def test_recurrent_layers_tables_and_several_outputs() -> None:
     states = noise(layerwise(found, data, outputs=["states"]))
     assert (states["matmul"], states["softmax"]) == (0, 0)
     scores = noise(layerwise(found, data, outputs=["scores"]))
-    assert errors["lstm"] == pytest.approx((states["lstm"] + scores["lstm"]) / 2)
+    assert errors["lstm"] == np.mean([states["lstm"], scores["lstm"]])
 
 
 @pytest.mark.parametrize("layer", ["first", "depthwise", "pointwise", "strided", "gemm"])
@@ -53,9 +53,7 @@ def test_a_bad_layer_is_the_worst(quantized: Quantized, layer: str) -> None:
     errors = noise(layerwise(coarser_weights(quantized, layer, 4), DATA))
     assert max(errors, key=lambda name: errors[name]) == layer
     usual = noise(layerwise(quantized, DATA))
-    assert {name: one for name, one in errors.items() if name != layer} == pytest.approx(
-        {name: one for name, one in usual.items() if name != layer}
-    )
+    assert {name for name, one in errors.items() if one != usual[name]} == {layer}
 
 
 def test_int16_is_almost_exact() -> None:
