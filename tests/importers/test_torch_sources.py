@@ -22,7 +22,7 @@ torch = pytest.importorskip("torch", reason="the extra torch is not installed")
 import tinsmith.extras  # noqa: E402
 from tests.importers import torch_nets as nets  # noqa: E402
 from tests.importers.contract import assert_agrees  # noqa: E402
-from tinsmith.errors import MissingExtraError, ModelError  # noqa: E402
+from tinsmith.errors import MissingExtraError, ModelError, UnsupportedError  # noqa: E402
 from tinsmith.graph.canonical import canonicalize  # noqa: E402
 from tinsmith.graph.execute import Runner  # noqa: E402
 from tinsmith.importers import load  # noqa: E402
@@ -185,6 +185,14 @@ def test_no_weights_yet() -> None:
         load(module, Hints(torch.zeros(1, 2)))
 
 
+def test_lazy_layers_have_no_weights_yet() -> None:
+    module = torch.nn.Sequential(torch.nn.LazyConv2d(2, 3))
+    with pytest.raises(ModelError, match="no weights before it has been called once"):
+        load(module, Hints(X))
+    with torch.no_grad():
+        assert_agrees(module, {"x": X}, [module(X)], example_input=X)
+
+
 def test_a_tensor_is_no_model() -> None:
     with pytest.raises(ModelError, match="a Tensor of PyTorch is not a model"):
         load(torch.zeros(1), Hints())
@@ -336,3 +344,32 @@ def test_importing_tinsmith_imports_no_torch() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "False"
+
+
+class Lstm(torch.nn.Module):
+    def __init__(self, **options: Any) -> None:
+        super().__init__()
+        self.inner = torch.nn.ModuleDict({"lstm": torch.nn.LSTM(6, 8, batch_first=True, **options)})
+
+    def forward(self, x: Any) -> Any:
+        return self.inner["lstm"](x)[0]
+
+
+@pytest.mark.parametrize("options", [{}, {"bias": False, "num_layers": 2, "bidirectional": True}])
+def test_projections_of_an_lstm_are_not_lost(options: dict[str, Any]) -> None:
+    x = nets.numbers(1, 5, 6)
+    plain = Lstm(**options)
+    with torch.no_grad():
+        assert_agrees(plain, {"x": x}, [plain(x)], example_input=x)
+    for source in (Lstm(proj_size=3, **options), torch.export.export(Lstm(proj_size=3, **options), (x,))):
+        with pytest.raises(UnsupportedError, match=r"inner\.lstm: it projects its hidden state"):
+            load(source, Hints(x))
+
+
+def test_the_older_exporter_says_nothing_when_it_fails(capfd: pytest.CaptureFixture[str]) -> None:
+    module = torch.nn.Sequential(torch.nn.Conv2d(3, 2, 3), torch.nn.AdaptiveMaxPool2d(3))
+    enabled = torch._C._jit_is_onnx_log_enabled()
+    with pytest.raises(ModelError, match="cannot be converted"):
+        load(module, Hints(X))
+    assert torch._C._jit_is_onnx_log_enabled() == enabled
+    assert capfd.readouterr() == ("", "")

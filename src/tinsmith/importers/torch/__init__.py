@@ -14,6 +14,7 @@ from tinsmith.extras import require
 from tinsmith.importers.hints import Hints
 from tinsmith.importers.torch.export import from_module, from_program, from_script, settled
 from tinsmith.importers.torch.files import open_file
+from tinsmith.importers.torch.slips import refuse_lost
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -36,6 +37,7 @@ def load(source: Any, hints: Hints) -> ir.Model:
 
     Raises:
         ModelError: The file holds no program; the model does not run on the example input; no exporter can convert it.
+        UnsupportedError: An exporter would write something else than the model computes.
         MissingExtraError: torch is not installed.
     """
     torch = require("torch", "torch", "reading PyTorch models")
@@ -46,6 +48,7 @@ def load(source: Any, hints: Hints) -> ir.Model:
     if isinstance(source, torch.export.ExportedProgram):
         return from_program(torch, source, subject)
     if isinstance(source, torch.onnx.ONNXProgram):
+        refuse_lost(source.exported_program)
         return settled(source.model)
     if isinstance(source, torch.jit.ScriptModule):
         return from_script(torch, source, hints, subject)

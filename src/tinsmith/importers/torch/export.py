@@ -11,7 +11,7 @@ from typing import Any
 
 import onnx_ir as ir
 
-from tinsmith.errors import ModelError
+from tinsmith.errors import ModelError, TinsmithError
 from tinsmith.importers import onnx as onnx_importer
 from tinsmith.importers.hints import Hints
 from tinsmith.importers.notes import add_note
@@ -20,6 +20,7 @@ from tinsmith.importers.silence import silence
 from tinsmith.importers.torch.arguments import named_tensors
 from tinsmith.importers.torch.example import Example, find_example
 from tinsmith.importers.torch.names import name_ends, name_nodes, place_nodes
+from tinsmith.importers.torch.slips import no_log, refuse_lost
 
 _OPSET = 18
 _WAY_OUT = "Write that part with other operations, or export to ONNX in another way and give the .onnx file."
@@ -35,11 +36,16 @@ def from_module(torch: ModuleType, source: Any, hints: Hints) -> ir.Model:
     subject = type(source).__name__
     if any(tensor.is_meta for tensor in (*source.parameters(), *source.buffers())):
         raise ModelError("its weights are on the meta device: there are none.", subject=subject, hint="Load them.")
+    if any(torch.nn.parameter.is_lazy(tensor) for tensor in (*source.parameters(), *source.buffers())):
+        reason = "its lazy layers have no weights before it has been called once."
+        raise ModelError(reason, subject=subject, hint="Load its weights, or call it.")
     with _copy(torch, source) as module:
         example = find_example(torch, module, hints, subject)
         try:
             with silence(), torch.no_grad():
                 model = captured(torch, module, *example.call.args, **example.call.kwargs)
+        except TinsmithError:
+            raise
         except Exception as error:  # of any kind, from deep inside
             reason = innermost(error)
             model = _recorded(torch, module, example, subject, f"{reason} The older exporter: ")
@@ -52,6 +58,8 @@ def from_program(torch: ModuleType, program: Any, subject: str) -> ir.Model:
     try:
         with silence():
             model = captured(torch, program)
+    except TinsmithError:
+        raise
     except Exception as error:  # of any kind, from deep inside
         raise ModelError(f"cannot be converted: {innermost(error)}", subject=subject, hint=_WAY_OUT) from error
     return settled(model)
@@ -72,8 +80,13 @@ def settled(model: ir.Model) -> ir.Model:
 
 
 def captured(torch: ModuleType, program: Any, /, *args: Any, **kwargs: Any) -> ir.Model:
-    """The graph of a module called with some arguments, or of an exported program, unoptimized."""
+    """The graph of a module called with some arguments, or of an exported program, unoptimized.
+
+    Raises:
+        UnsupportedError: The exporter has left a part out.
+    """
     written = torch.onnx.export(program, args, kwargs=kwargs, dynamo=True, verbose=False, optimize=False)
+    refuse_lost(written.exported_program)
     model: ir.Model = written.model
     return model
 
@@ -89,7 +102,7 @@ def _recorded(torch: ModuleType, module: Any, example: Example, subject: str, be
     call, written = example.call, io.BytesIO()
     names = list(call.named_leaves())
     try:
-        with silence(), torch.no_grad():
+        with silence(), no_log(torch), torch.no_grad():
             torch.onnx.export(
                 module,
                 (*call.args, dict(call.kwargs)) if call.kwargs else call.args,
