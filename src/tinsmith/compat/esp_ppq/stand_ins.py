@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
-import importlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from tinsmith.compat.lazy import exports
 from tinsmith.errors import RecipeError
 
 _PACKAGE = "tinsmith.compat.esp_ppq"
@@ -71,17 +70,14 @@ def names(
     known = dict(homes or {})
     sentences = {name: sentence for sentence, those in (absent or {}).items() for name in those}
     made: dict[str, type[StandIn]] = {}
+    defined = exports(module, known, sentences)
 
     def load(name: str) -> Any:
-        if name in known:
-            return getattr(importlib.import_module(f"{_PACKAGE}.{known[name]}"), name)
-        if name in sentences:
-            if name not in made:
-                facts = {"sentence": sentences[name], "__module__": module, "__doc__": sentences[name]}
-                made[name] = type(name, (StandIn,), facts)
-            return made[name]
-        close = difflib.get_close_matches(name, [*known, *sentences], n=1)
-        hint = f" Did you mean {close[0]!r}?" if close and not name.startswith("_") else ""
-        raise AttributeError(f"module {module!r} has no attribute {name!r}.{hint}")
+        if name in known or name not in sentences:
+            return defined(name)
+        if name not in made:
+            facts = {"sentence": sentences[name], "__module__": module, "__doc__": sentences[name]}
+            made[name] = type(name, (StandIn,), facts)
+        return made[name]
 
     return load, [*known, *sentences]

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from tinsmith.compat.v1.options import Options, kind
 from tinsmith.errors import FormatError, RecipeError, TinsmithError
-from tinsmith.espdl.table_json import TableNode, table
 from tinsmith.espdl.table_load import load_table
 from tinsmith.files import write_all
 from tinsmith.quant.format import Formats
@@ -94,10 +93,10 @@ def check_fits(chosen: Chosen, network: Network, path: str | Path) -> None:
     Raises:
         FormatError: Names the first layer or value that differs.
     """
-    names = {node.name for node in network.nodes}
-    for name in [*(names ^ set(chosen.widths))][:1]:
-        hint = "Generate the table from this model."
-        raise FormatError(f"was made for another model: {name!r} is in one of them only.", subject=str(path), hint=hint)
+    different = sorted({node.name for node in network.nodes}.symmetric_difference(chosen.widths))
+    if different:
+        reason = f"was made for another model: {different[0]!r} is in one of them only."
+        raise FormatError(reason, subject=str(path), hint="Generate the table from this model.")
     shapes = {operand.name: operand.shape for node in network.nodes for operand in node.outputs}
     shapes |= {operand.name: operand.shape for operand in network.inputs}
     for node in network.nodes:
@@ -127,20 +126,10 @@ def _entry(found: Quantized | TinsmithError) -> dict[str, Any]:
     if isinstance(found, TinsmithError):
         return {"refused": str(found)}
     widths = {node.name: found.placement[node.name].bits for node in found.network.nodes}
-    nodes = [
-        TableNode(
-            node.name,
-            node.op_type,
-            tuple("" if operand is None else operand.name for operand in node.inputs),
-            tuple(operand.name for operand in node.outputs),
-            widths[node.name],
-        )
-        for node in found.network.nodes
-    ]
     return {
         "calibration_sha256": found.program.metadata["calibration_sha256"],
         "widths": widths,
-        "table": json.loads(table(found.formats, nodes, found.target)),
+        "table": json.loads(found.formats_text()),
     }
 
 

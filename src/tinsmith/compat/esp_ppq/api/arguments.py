@@ -16,7 +16,9 @@ from tinsmith.targets import Target, find
 if TYPE_CHECKING:
     from tinsmith.compat.esp_ppq.api.setting import QuantizationSetting
 
-KNOWN = ("hi_precision", "metadata_props", "int16_lut_step", "encrypt_data", "model_version")
+OF_FILES = ("metadata_props", "model_version", "encrypt_data")
+"""Keyword arguments that say what is in the file."""
+KNOWN = ("hi_precision", "int16_lut_step", *OF_FILES)
 _STREAMING = ("auto_streaming", "streaming_table", "streaming_input_shape", "streaming_custom_passes")
 _WIDTHS: Mapping[Any, int] = {8: 8, 16: 16, "w8a8": 8, "w16a16": 16}
 

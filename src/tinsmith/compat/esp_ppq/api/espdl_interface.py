@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinsmith.compat.esp_ppq.api.arguments import Arguments, extra_options, width_of
+from tinsmith.compat.esp_ppq.api.arguments import OF_FILES, Arguments, extra_options, width_of
 from tinsmith.compat.esp_ppq.core.quant import TargetPlatform
 from tinsmith.compat.esp_ppq.platforms import platform_of
 from tinsmith.errors import RecipeError
@@ -202,7 +202,7 @@ def _quantized_and_written(
     written: list[Path] = []
     if files is not None:
         config, tests, names = files
-        options = {name: value for name, value in arguments.extra.items() if name in _OF_FILES}
+        options = {name: value for name, value in arguments.extra.items() if name in OF_FILES}
         written = export(
             graph,
             path,
@@ -222,9 +222,6 @@ def _quantized_and_written(
     if reports[0]:
         _report(graph, loader, collate)
     return graph
-
-
-_OF_FILES = ("metadata_props", "model_version", "encrypt_data")
 
 
 def _report(graph: BaseGraph, loader: Any, collate_fn: Callable[[Any], Any] | None) -> None:

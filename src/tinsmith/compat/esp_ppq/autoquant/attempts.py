@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tinsmith.compat.esp_ppq.api.arguments import Arguments
+from tinsmith.compat.esp_ppq.api.arguments import OF_FILES, Arguments
 from tinsmith.compat.esp_ppq.autoquant.building import RANKED, Ranking, built
 from tinsmith.compat.esp_ppq.autoquant.record import CONFIG, SETTING, RunFolder, as_json, judged, text_of
 from tinsmith.compat.esp_ppq.autoquant.search import Candidate, strategies
@@ -84,7 +84,7 @@ class Attempts:
         graph = self._quantized(setting, bits, more)
         score, extras = judged(self._task.evaluate(graph))
         index, folder = self.run.folder()
-        options = {name: self._task.kwargs[name] for name in _OF_FILES if name in self._task.kwargs}
+        options = {name: self._task.kwargs[name] for name in OF_FILES if name in self._task.kwargs}
         written = export(graph, folder / self._task.export.with_suffix(".espdl").name, **options)
         native = folder / self._task.export.with_suffix(".native").name
         NativeExporter().export(native, graph)
@@ -161,9 +161,6 @@ class Attempts:
             "search_mode": self._setting.search_mode,
             "score_direction": self._direction,
         }
-
-
-_OF_FILES = ("metadata_props", "model_version", "encrypt_data")
 
 
 def _described(one: Candidate) -> str:
