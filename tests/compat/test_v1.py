@@ -313,3 +313,5 @@ def test_data_that_do_not_fit(tmp_path: Path, model: onnx.ModelProto, table: Pat
     evaluator.generate_quantized_model(model, table)
     with pytest.raises(DataError, match="shape"):
         evaluator.evaluate_quantized_model(np.zeros((2, 4, 8, 8)))
+    with pytest.raises(DataError, match="batch_fp_input: holds no samples"):
+        evaluator.evaluate_quantized_model(np.zeros((0, 3, 8, 8)))

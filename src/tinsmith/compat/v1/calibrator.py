@@ -5,13 +5,14 @@ from __future__ import annotations
 import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from tinsmith.compat.v1.data import floats
 from tinsmith.compat.v1.options import Options, check_providers, chip, kinds
-from tinsmith.errors import DataError, ModelError, ProgramError, QuantizationError, TinsmithError
+from tinsmith.errors import ModelError, ProgramError, QuantizationError, TinsmithError
 
 if TYPE_CHECKING:
     import onnx
@@ -82,7 +83,9 @@ class Calibrator:
         for target in kinds():
             served = self._options.serving(target)
             try:
-                found[target.name] = run(model_proto, _floats(calib_dataset), self._options.recipe(served), served)
+                found[target.name] = run(
+                    model_proto, floats(calib_dataset, "calib_dataset"), self._options.recipe(served), served
+                )
             except (ModelError, QuantizationError, ProgramError) as error:
                 found[target.name] = error
         refused = [one for one in found.values() if isinstance(one, TinsmithError)]
@@ -130,20 +133,3 @@ class Calibrator:
 
             console().print(dispatch_grid(quantized.table()))
         return saved
-
-
-def _floats(data: ArrayLike | Mapping[str, ArrayLike]) -> Any:
-    """The data as float32.
-
-    Raises:
-        DataError: They are no numbers, or there are none.
-    """
-    if isinstance(data, Mapping):
-        return {name: _floats(array) for name, array in data.items()}
-    try:
-        array = np.asarray(data, dtype=np.float32)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"are no array of numbers: {error}.", subject="calib_dataset") from error
-    if array.size == 0:
-        raise DataError("holds no samples.", subject="calib_dataset", hint="Give a few dozen of them.")
-    return array

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tinsmith.compat.v1.data import floats
 from tinsmith.compat.v1.options import Options, check_providers, chip
-from tinsmith.errors import DataError, ProgramError
+from tinsmith.errors import ProgramError
 from tinsmith.targets import TARGETS
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ class Evaluator:
             hint = "Call generate_quantized_model(model_proto, pickle_file_path)."
             raise ProgramError("there is no quantized model yet.", subject="Evaluator", hint=hint)
         program = self._quantized.program
-        found = self._quantized.simulate(_floats(batch_fp_input))
+        found = self._quantized.simulate(floats(batch_fp_input, "batch_fp_input"))
         names = [value.name for value in program.outputs]
         real = dequantize(program, {name: found[name] for name in names})
         if to_float:
@@ -127,17 +128,3 @@ def _integers(real: Array, chip: Array, exponent: int) -> Array:
     """The chip's integers from their real numbers, exactly, in the layout of the latter."""
     found: Array = np.ldexp(real, -exponent).astype(chip.dtype)
     return found
-
-
-def _floats(data: ArrayLike | Mapping[str, ArrayLike]) -> Any:
-    """The batch as float32: integers would count as what the chip gets.
-
-    Raises:
-        DataError: It is no array of numbers.
-    """
-    if isinstance(data, Mapping):
-        return {name: _floats(array) for name, array in data.items()}
-    try:
-        return np.asarray(data, dtype=np.float32)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"is no array of numbers: {error}.", subject="batch_fp_input") from error

@@ -91,8 +91,7 @@ class Floats:
         runner = self._runners[computed]
         cast = {name: self._cast(name, array) for name, array in feeds.items()}
         results = [runner(part) for part in self._samples({n: a for n, a in cast.items() if n in runner.inputs})]
-        found = {name: np.concatenate([one[name] for one in results]) if len(results) > 1 else results[0][name]
-                 for name in computed}  # fmt: skip
+        found = {name: _joined([one[name] for one in results]) for name in computed}
         return [self._known(name, cast) if name not in found else found[name] for name in names]
 
     def _known(self, name: str, feeds: Mapping[str, Array]) -> Array:
@@ -117,3 +116,8 @@ class Floats:
     def _takes_one(self, name: str, array: Any) -> bool:
         shape = self._types[name].shape
         return shape is not None and len(shape) == array.ndim > 0 and shape[0] == 1
+
+
+def _joined(parts: Sequence[Array]) -> Array:
+    """Samples one after the other; a single one as it is, which may have no axes."""
+    return np.concatenate(parts) if len(parts) > 1 else parts[0]

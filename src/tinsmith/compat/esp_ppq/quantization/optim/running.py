@@ -115,9 +115,9 @@ def refuse(passes: Sequence[QuantizationOptimizationPass], graph: BaseGraph) -> 
     from tinsmith.compat.esp_ppq.layer_names import LayerNames
     from tinsmith.compat.esp_ppq.mapping import choices_of
 
-    names = graph.extension_attrib.get(_KEY)
-    known_names = _names(names.model) if isinstance(names, History) else tuple(graph.operations)
-    choices_of(setting_of(passes), LayerNames(known_names), 8)
+    said = graph.extension_attrib.get(_KEY)
+    operators = _names(said.model) if isinstance(said, History) else tuple(graph.operations)
+    choices_of(setting_of(passes), LayerNames(operators), 8)
 
 
 def _quantize(graph: BaseGraph, said: History, verbose: bool) -> None:
