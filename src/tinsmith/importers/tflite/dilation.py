@@ -92,10 +92,7 @@ def fuse(graph: Graph) -> Graph:
     Raises:
         ValueError: An operator has inputs that cannot be (or another of numpy's and Python's own errors).
     """
-    readers: dict[int, list[int]] = {index: [-1] for index in graph.outputs}
-    for place, operator in enumerate(graph.operators):
-        for index in operator.inputs:
-            readers.setdefault(index, []).append(place)
+    readers = graph.readers()
     operators, tensors = list(graph.operators), list(graph.tensors)
     for place, operator in enumerate(graph.operators):
         if operator.kind == "SPACE_TO_BATCH_ND":

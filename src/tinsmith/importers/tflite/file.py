@@ -114,6 +114,14 @@ class Graph:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
 
+    def readers(self) -> dict[int, list[int]]:
+        """The places of the operators that read each tensor, by its index; -1 stands for an output of the graph."""
+        found = {index: [-1] for index in self.outputs}
+        for place, operator in enumerate(self.operators):
+            for index in operator.inputs:
+                found.setdefault(index, []).append(place)
+        return found
+
 
 def read(data: bytes, subject: str) -> tuple[Graph, ...]:
     """The graphs of a file, the model's first.

@@ -37,10 +37,7 @@ def flatten(graph: Graph) -> Graph:
     Raises:
         ValueError: An operator has inputs that cannot be (or another of numpy's and Python's own errors).
     """
-    readers: dict[int, list[int]] = {index: [-1] for index in graph.outputs}
-    for place, operator in enumerate(graph.operators):
-        for index in operator.inputs:
-            readers.setdefault(index, []).append(place)
+    readers = graph.readers()
     operators: list[Operator | None] = list(graph.operators)
     for first, operator in enumerate(graph.operators):
         if operator.kind == "EXPAND_DIMS":
