@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tinsmith.compat.esp_ppq.tier2 import EXECUTOR
+from tinsmith.compat.esp_ppq.rare_names import EXECUTOR
 from tinsmith.compat.lazy import exports
 
 _HOMES = {

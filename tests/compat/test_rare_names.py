@@ -32,7 +32,7 @@ S3, S3_WIDE = TargetPlatform.ESPDL_S3_INT8, TargetPlatform.ESPDL_S3_INT16
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return small_net.saved(small_net.classifier(), tmp_path_factory.mktemp("tier2") / "net.onnx")
+    return small_net.saved(small_net.classifier(), tmp_path_factory.mktemp("rare_names") / "net.onnx")
 
 
 @pytest.fixture(scope="module")
@@ -346,11 +346,11 @@ def test_trainable_graphs_show_weights(path: Path) -> None:
 
 def test_loggers_write_to_the_terminal_and_to_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     logger_of = importlib.import_module("tinsmith.compat.esp_ppq.log").NaiveLogger.get_logger
-    logger = logger_of("tier2", file_name=str(tmp_path / "log"))
+    logger = logger_of("rare_names", file_name=str(tmp_path / "log"))
     logger.info("one")
     logger.debug("two")
     logger.set_level("error")
-    logger_of("tier2").warning("three")
+    logger_of("rare_names").warning("three")
     logger.error("four")
     logger.remove_handler(str(tmp_path / "log"))
     for found in (capsys.readouterr().out, (tmp_path / "log").read_text()):
