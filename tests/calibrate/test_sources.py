@@ -175,7 +175,9 @@ def test_several_inputs_by_name_and_in_order() -> None:
     labels = np.arange(4)
     for data in (
         {"a": a, "b": b},
+        {"a": a, "labels": labels, "b": b},
         [{"b": y, "a": x} for x, y in zip(a, b, strict=True)],
+        [{"b": y, "label": 1, "a": x} for x, y in zip(a, b, strict=True)],
         list(zip(a, b, strict=True)),
         list(zip(a, b, labels, strict=True)),
         [((x, y), 1) for x, y in zip(a, b, strict=True)],
@@ -192,7 +194,7 @@ def test_several_inputs_by_name_and_in_order() -> None:
     [
         ({"a": np.zeros((4, 2))}, r"data: lacks \['b'\]; the model's inputs are \['a', 'b'\]"),
         ({"a": np.zeros((4, 2)), "c": np.zeros(4)}, r"lacks \['b'\] and has unknown \['c'\]"),
-        ([{"a": np.zeros(2), "b": np.zeros(3), "c": 0}], r"sample 0 \(item 0\): has unknown \['c'\]"),
+        ([{"a": np.zeros(2), "c": 0}], r"sample 0 \(item 0\): lacks \['b'\] and has unknown \['c'\]"),
         (np.zeros((4, 2)), r"is one array, the model has 2 inputs: \['a', 'b'\]. Give samples as dicts"),
         ([(np.zeros(2),)], "has 1 parts, the model 2 inputs"),
         ([(np.zeros(2), np.zeros(3), 0, 1)], "has 4 parts, the model 2 inputs"),

@@ -101,11 +101,12 @@ def test_shapes_of_integers() -> None:
         DataLoader([{"image": picture} for picture in PICTURES], batch_size=2),
         lambda: iter(PICTURES),
         {"image": PICTURES},
+        DataLoader([{"label": 1, "image": picture} for picture in PICTURES], batch_size=2),
     ],
     ids=[
         "tensor", "array", "double with gradient", "bytes", "bfloat16", "one", "list", "list of ones",
         "list of batches", "list with labels", "dataset", "loader", "loader without batches", "loader of dicts",
-        "function", "dict",
+        "function", "dict", "loader of dicts with labels",
     ],
 )  # fmt: skip
 def test_of_data(data: Any) -> None:
@@ -190,6 +191,7 @@ def test_a_dict_that_is_an_argument() -> None:
         (CNN, {"input_shapes": {"image": (1, 5, 12, 12)}}, ModelError, "inputs of the given shapes .image .1, 5"),
         (CNN, {"data": nets.numbers(5, 7)}, ModelError, "does not run on the first calibration sample"),
         (nets.Several(), {"data": nets.numbers(5, 4)}, ModelError, "it fits none of the arguments"),
+        (CNN, {"data": [{"picture": PICTURES[0]}]}, ModelError, r"it fits none of the arguments \(image\)"),
         (CNN, {"data": iter(PICTURES)}, DataError, "a generator can be walked over only once"),
         (CNN, {"data": []}, DataError, "there are no samples"),
         (CNN, {"data": DataLoader(TensorDataset(PICTURES[:0]))}, DataError, "there are no samples"),

@@ -65,15 +65,15 @@ def common_rows(counts: Mapping[str, int | None], label: str) -> int | None:
 def named(item: Any, specs: Sequence[InputSpec], label: str) -> Mapping[str, Any]:
     """Raw arrays of an item by input name.
 
-    An item is a mapping by input name; a tuple or list of the inputs in order, of the inputs and a label, or of
-    (inputs, label); or, for a single input, the array itself.
+    An item is a mapping by input name, which may hold labels besides; a tuple or list of the inputs in order, of the
+    inputs and a label, or of (inputs, label); or, for a single input, the array itself.
 
     Raises:
-        DataError: Missing or unknown names, or a number of arrays that fits neither way.
+        DataError: Missing names, or a number of arrays that fits neither way.
     """
     names = [spec.name for spec in specs]
     if isinstance(item, Mapping):
-        return check_names(item, names, label)
+        return check_names({name: item[name] for name in names} if set(names) <= set(item) else item, names, label)
     if not isinstance(item, (tuple, list)) or not any(is_part(part) for part in item):
         if len(names) > 1:
             raise DataError(f"is one array, the model has {len(names)} inputs: {names}.", subject=label, hint=_BY_NAME)

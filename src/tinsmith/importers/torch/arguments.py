@@ -126,6 +126,10 @@ class Maker:
     def _arguments(self, item: Any) -> Iterator[Any]:
         if not isinstance(item, (tuple, list)):
             yield item
+            if isinstance(item, Mapping):  # a dict of inputs and labels
+                known = {name: value for name, value in item.items() if name in self._signature.parameters}
+                if known and len(known) < len(item):
+                    yield known
             return
         if len(item) in (1, 2) and isinstance(item[0], (tuple, list, Mapping)):
             yield from self._arguments(item[0])
@@ -148,7 +152,7 @@ class Maker:
             else:
                 bound = self._signature.bind(example)
         except TypeError as error:
-            hint = f"It takes {self._described()}."
+            hint = f"It takes {self.described()}."
             raise ModelError(f"cannot be called like this: {error}.", subject=self._subject, hint=hint) from error
         names: list[str] = []
         for one in self._signature.parameters.values():
@@ -166,10 +170,11 @@ class Maker:
             return self._signature.bind(*example.values())
         unknown = next(name for name in example if name not in known)
         close = difflib.get_close_matches(unknown, known, n=1)
-        hint = f"Did you mean {close[0]!r}?" if close else f"It takes {self._described()}."
+        hint = f"Did you mean {close[0]!r}?" if close else f"It takes {self.described()}."
         raise ModelError(f"has no argument {unknown!r}.", subject=self._subject, hint=hint)
 
-    def _described(self) -> str:
+    def described(self) -> str:
+        """The names of the arguments, for messages."""
         return ", ".join(self._signature.parameters) or "no arguments"
 
     def _tensor(self, value: Any) -> Any:

@@ -60,7 +60,7 @@ def find_example(torch: ModuleType, module: Any, hints: Hints, subject: str) -> 
         raise ModelError("what it takes is not known.", subject=subject, hint=_HOW)
     if run.found is not None:
         return run.found
-    reason = "it fits none of the arguments." if run.failure is None else innermost(run.failure)
+    reason = f"it fits none of the arguments ({maker.described()})." if run.failure is None else innermost(run.failure)
     tried = f" ({run.tried})" if run.tried else ""
     raise ModelError(f"does not run on {source}{tried}: {reason}", subject=subject, hint=_HOW) from run.failure
 
