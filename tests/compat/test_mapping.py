@@ -172,6 +172,7 @@ def test_dispatching_what_is_gone_is_noted() -> None:
     assert mapped.choices == {"bits": 8}
     assert "'shape' has no effect" in mapped.notes[0]
     assert changed(lambda s: s.dispatching_table.append("shape", TargetPlatform.ESPDL_INT8)).notes == []
+    assert "to SOI has no effect" in changed(lambda s: s.dispatching_table.append("conv", TargetPlatform.SOI)).notes[0]
 
 
 def test_alignment_is_noted() -> None:

@@ -21,8 +21,9 @@ from tinsmith.compat.esp_ppq.api.setting import (
     SSDEqualizationSetting,
 )
 from tinsmith.compat.esp_ppq.api.settings_base import Settings
+from tinsmith.compat.esp_ppq.core.quant import TargetPlatform
 from tinsmith.compat.esp_ppq.layer_names import LayerNames
-from tinsmith.compat.esp_ppq.platforms import bits_of
+from tinsmith.compat.esp_ppq.platforms import bits_of, known
 from tinsmith.errors import RecipeError
 
 TRAINING_RELEASE = "0.3"
@@ -62,7 +63,7 @@ _DISPATCHERS = ("allin", "conservative", "aggressive", "pointwise", "pplnn", "pe
 _TRAINED = {
     "tqt_optimization": "trained thresholds",
     "lsq_optimization": "learned steps",
-    "blockwise_reconstruction": "block reconstruction",
+    "blockwise_reconstruction": "reconstructed blocks",
 }
 
 
@@ -250,6 +251,8 @@ def dispatch(platforms: Mapping[str, Any], names: LayerNames, mapped: Mapped, bi
         subject = f"dispatching of {name!r}"
         width = bits_of(platform, subject)
         pattern = names.pattern(name, subject)
+        if known(platform) is TargetPlatform.SOI:
+            mapped.notes.append(f"{subject} to SOI has no effect: what computes shapes is computed beforehand.")
         if width is None or width == bits:
             continue
         if name in names.gone:
