@@ -136,6 +136,21 @@ def test_what_cannot_be_traced_is_captured(
     assert "(no tracing any more), and captured its graph" in capsys.readouterr().out
 
 
+class _Singular(torch.nn.Module):
+    """What no exporter knows."""
+
+    def forward(self, x: Any) -> Any:
+        return torch.linalg.svd(x)[1]
+
+
+def test_what_cannot_be_exported_is_an_error_and_nothing_else(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ModelError, match="_Singular: cannot be converted"):
+        espdl_quantize_torch(_Singular(), str(tmp_path / "net.espdl"), [torch.rand(1, 4, 4)], 1, [1, 4, 4])
+    assert capfd.readouterr() == ("", "")
+
+
 class _Two(torch.nn.Module):
     """Two inputs, two outputs."""
 

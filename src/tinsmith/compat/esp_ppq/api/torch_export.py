@@ -43,6 +43,7 @@ def export_module(model: Any, path: Path, input_shape: Any, inputs: Any, opset: 
         raise ModelError(f"a {type(model).__name__} is no torch.nn.Module.", subject="model")
     from tinsmith.importers.reasons import innermost
     from tinsmith.importers.silence import silence
+    from tinsmith.importers.torch.slips import no_log
 
     device = next((parameter.device for parameter in model.parameters()), None)
     given = parts(inputs) or [torch.zeros(shape) for shape in shapes_of(input_shape)]
@@ -50,7 +51,10 @@ def export_module(model: Any, path: Path, input_shape: Any, inputs: Any, opset: 
     path.parent.mkdir(parents=True, exist_ok=True)
     with _evaluating(model):
         try:
-            with silence():  # with gradients: without, attention is one fused operation that has no ONNX form
+            with (
+                silence(),
+                no_log(torch),
+            ):  # with gradients: without, attention is one fused operation that has no ONNX form
                 torch.onnx.export(model, tuple(given), str(path), opset_version=opset, dynamo=False)
         except Exception as error:  # torch raises anything
             reason = innermost(error).rstrip(".")
