@@ -12,6 +12,7 @@ from onnx import helper
 from tests.graph.models import check, model, node, op_types, value
 from tinsmith.errors import ModelError, UnsupportedError
 from tinsmith.graph import canonicalize
+from tinsmith.graph.execute import Runner
 from tinsmith.importers import load
 
 W = np.random.default_rng(4).normal(size=(3, 3)).astype(np.float32)
@@ -185,6 +186,31 @@ def test_loops_that_no_chip_would_run(count: int) -> None:
     inner = body(go_on(node("Exp", "v", "n")), ["v"], ["on", "n"])
     original = model([node("Loop", "count _ x", "y", "long", body=inner)], {"x": (1, 3)}, "y", {"count": count})
     with pytest.raises(UnsupportedError, match=r"Loop 'long': it would run 2 operators at least .* times.*--outputs"):
+        canonicalize(load(original))
+
+
+@pytest.mark.parametrize("limit", [1, 7, 600])
+def test_a_counter_ends_a_loop(limit: int) -> None:
+    steps = [
+        node("Add", "v one", "n"),
+        node("Less", "n end", "on"),
+        node("Cast", "i", "f", to=1),
+        node("Add", "u f", "w"),
+    ]
+    inner = body(steps, ["v", "u"], ["on", "n", "w"], {"one": np.float32(1), "end": np.float32(limit)})
+    nodes = [node("Loop", "_ yes zero x", "last y", body=inner)]
+    constants = {"yes": np.array(True), "zero": np.float32(0)}
+    canonical = canonicalize(load(model(nodes, {"x": (1, 3)}, "y", constants)))
+    found = Runner(canonical)({"x": np.zeros((1, 3), np.float32)})["y"]
+    assert found.tolist() == [[limit * (limit - 1) / 2] * 3]
+
+
+def test_a_counter_that_never_ends_is_refused_at_once() -> None:
+    steps = [node("Add", "v one", "n"), node("Less", "n end", "on"), node("Exp", "u", "w")]
+    inner = body(steps, ["v", "u"], ["on", "n", "w"], {"one": np.float32(1), "end": np.float32(1 << 30)})
+    constants = {"yes": np.array(True), "zero": np.float32(0)}
+    original = model([node("Loop", "_ yes zero x", "last y", "long", body=inner)], {"x": (1, 3)}, "y", constants)
+    with pytest.raises(UnsupportedError, match=r"Loop 'long': it would run 3 operators at least 6,667 times"):
         canonicalize(load(original))
 
 

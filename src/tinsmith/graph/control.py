@@ -29,6 +29,7 @@ from tinsmith.graph.edit import (
     known_shape,
 )
 from tinsmith.graph.fold import evaluate
+from tinsmith.graph.rounds import count_rounds
 
 _MOST_NODES = 20_000
 """Nodes that a loop may become: beyond, no chip would run it."""
@@ -73,6 +74,10 @@ def _loop(node: ir.Node, body: ir.Graph) -> bool:
         return False
     if len(body.inputs) != len(states) + 2 or len(body.outputs) < len(states) + 1:
         raise ValueError(f"the body has {len(body.inputs)} inputs, the loop {len(node.inputs)}")
+    if going and not steady:
+        counted = count_rounds(body, states, _MOST_NODES // _size(body) + 1)
+        if counted is not None:
+            count, steady = counted if count is None else min(count, counted), True
     stacks: list[list[ir.Value]] = [[] for _ in body.outputs[1 + len(states) :]]
     before, number = tuple(graph), 0
     while going and (count is None or number < count):
@@ -153,8 +158,12 @@ def _keeps_going(body: ir.Graph) -> bool:
     return found is not None and bool(found.all())
 
 
+def _size(body: ir.Graph) -> int:
+    return max(1, sum(1 for _ in body.all_nodes()))
+
+
 def _refuse_long(node: ir.Node, body: ir.Graph, rounds: int) -> None:
-    size = max(1, sum(1 for _ in body.all_nodes()))
+    size = _size(body)
     if rounds * size > _MOST_NODES:
         raise UnsupportedError(
             f"it would run {size} operators at least {rounds:,} times.",
