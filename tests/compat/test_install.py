@@ -113,6 +113,12 @@ def test_the_imports_of_scripts_succeed(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "False\n"), done.stderr
 
 
+def test_help_is_no_script() -> None:
+    done = _run("--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("usage:")
+
+
 @pytest.mark.parametrize(("arguments", "said"), [((), "usage:"), (("absent.py",), "there is no such file")])
 def test_scripts_that_are_none(arguments: tuple[str, ...], said: str) -> None:
     done = _run(*arguments)

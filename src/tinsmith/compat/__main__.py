@@ -16,6 +16,9 @@ def main() -> None:
     """Runs the script named on the command line, with `esp_ppq` and `ppq` registered."""
     if len(sys.argv) < 2:
         sys.exit(_USAGE)
+    if sys.argv[1] in ("-h", "--help"):
+        sys.stdout.write(_USAGE)
+        return
     script = Path(sys.argv[1])
     if not script.is_file():
         sys.exit(f"{script}: there is no such file.")
