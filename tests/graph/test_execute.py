@@ -95,3 +95,11 @@ def test_transposed_matrices_meet_vectors() -> None:
     x, v = np.arange(16, dtype=np.float32).reshape(1, 4, 4), np.arange(4, dtype=np.float32)
     runner = Runner(load(model(nodes, {"x": (1, 4, 4), "v": (4,)}, "y")))
     assert np.array_equal(runner({"x": x, "v": v})["y"], x.transpose(0, 2, 1) @ v)
+
+
+def test_a_run_that_fails_is_not_logged(capfd: pytest.CaptureFixture[str]) -> None:
+    nodes = [node("Cast", "x", "shape", to=7), node("Reshape", "w shape", "y")]
+    runner = Runner(load(model(nodes, {"x": (1,)}, "y", {"w": W})))
+    with pytest.raises(ModelError, match="cannot run the model"):
+        runner({"x": np.array([5], np.float32)})
+    assert capfd.readouterr() == ("", "")

@@ -95,7 +95,7 @@ def test_odd_and_right(kind: str) -> None:
 BAD: dict[str, tuple[onnx.ModelProto, str]] = {
     "a batch in the file": (
         model(CONV, {"x": (8, 3, 8, 8)}, "y", {"w": W}),
-        r"Conv 'Conv_0': .*first dimension, 8, is a batch: --input-shape x=1,3,8,8\.",
+        r"Conv 'Conv_0': .*first dimension, 8, is a batch: --input-shape x=1,3,8,8; or export it",
     ),
     "an opset of the future": (
         model(CONV, {"x": (1, 3, 8, 8)}, "y", {"w": W}, opset=99),

@@ -14,7 +14,7 @@ import numpy as np
 import onnx_ir as ir
 
 from tinsmith.errors import DataError, ModelError
-from tinsmith.graph.execute import DISABLED
+from tinsmith.graph.execute import DISABLED, quiet_run, reason
 from tinsmith.quant.rounding import FloatArray
 
 _FLOATS: Mapping[str, Any] = {
@@ -129,9 +129,10 @@ class Slot:
         try:
             for name, array in sample.items():
                 self._binding.bind_cpu_input(name, array)
-            self._session.run_with_iobinding(self._binding)
+            self._session.run_with_iobinding(self._binding, quiet_run())
         except Exception as error:  # ONNX Runtime's exceptions share no base but this one
-            raise DataError(f"ONNX Runtime cannot run the model: {error}.", subject=f"sample {index}") from error
+            told = f"ONNX Runtime cannot run the model: {reason(error)}"
+            raise DataError(told, subject=f"sample {index}") from error
         if self._free:
             results = dict(zip(self._order, self._binding.get_outputs(), strict=True))
             self._buffers.update({name: results[name].numpy() for name in self._free})

@@ -76,10 +76,19 @@ class Runner:
             ModelError: The run failed; the reason is ONNX Runtime's.
         """
         try:
-            results = self.session.run(list(self.outputs), dict(feeds))
+            results = self.session.run(list(self.outputs), dict(feeds), quiet_run())
         except Exception as error:
             raise ModelError(f"ONNX Runtime cannot run the model: {reason(error)}") from error
         return dict(zip(self.outputs, results, strict=True))
+
+
+def quiet_run() -> Any:
+    """Options of a run that logs nothing: those of the session do not count for runs."""
+    import onnxruntime as ort
+
+    options = ort.RunOptions()
+    options.log_severity_level = 4
+    return options
 
 
 def reason(error: Exception) -> str:

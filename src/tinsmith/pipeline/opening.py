@@ -117,5 +117,6 @@ def _placed(net: Network, recipe: Recipe, target: Target) -> dict[str, Decision]
         if not batches or error.hint:
             raise
         shapes = " ".join(f"--input-shape {one.name}={','.join(map(str, (1, *one.shape[1:])))}" for one in batches)
-        hint = f"If the model's first dimension, {batches[0].shape[0]}, is a batch: {shapes}."
+        first = f"If the model's first dimension, {batches[0].shape[0]}, is a batch: "
+        hint = f"{first}{shapes}; or export it with a batch of 1, where shapes inside depend on it."
         raise UnsupportedError(error.reason, subject=error.subject, hint=hint) from error
