@@ -10,7 +10,7 @@ import onnx
 import pytest
 
 from tests.small_net import classifier, images, saved
-from tinsmith.compat.esp_ppq.api import load_onnx_graph, quantize_onnx_model
+from tinsmith.compat.esp_ppq.api import export_ppq_graph, load_onnx_graph, quantize_onnx_model
 from tinsmith.compat.esp_ppq.core import QuantizationStates, TargetPlatform
 from tinsmith.compat.esp_ppq.executor import TorchExecutor
 from tinsmith.compat.esp_ppq.IR import BaseGraph
@@ -88,3 +88,11 @@ def test_names_of_editing_say_what_to_do(graph: BaseGraph, part: Callable[[BaseG
 def test_no_sample_is_an_error(graph: BaseGraph) -> None:
     with pytest.raises(DataError, match="hold no sample"):
         TorchExecutor(graph)(torch.zeros(0, 3, 8, 8))
+
+
+def test_graphs_are_written_for_onnx_runtime_too(graph: BaseGraph, tmp_path: Path) -> None:
+    export_ppq_graph(graph, TargetPlatform.ONNXRUNTIME, tmp_path / "twin.onnx")
+    assert onnx.load(tmp_path / "twin.onnx").graph.node
+    with pytest.raises(RecipeError, match="TRT_INT8 is no platform of ESP-DL"):
+        export_ppq_graph(graph, TargetPlatform.TRT_INT8, tmp_path / "net.onnx")
+    assert [path.name for path in tmp_path.iterdir()] == ["twin.onnx"]

@@ -274,11 +274,11 @@ def export_ppq_graph(
     copy_graph: bool = True,
     **kwargs: Any,
 ) -> None:
-    """Write a quantized graph: `.espdl`, `.info` and `.json`.
+    """Write a quantized graph: `.espdl`, `.info` and `.json`; or an ONNX file.
 
     Args:
         graph: Quantized.
-        platform: That of the graph.
+        platform: That of the graph; ONNXRUNTIME, ONNX or NATIVE for what `PFL.Exporter` writes for these.
         graph_save_to: Path of the `.espdl` file; the suffix is added where it lacks.
         config_save_to: Path of the `.json` file.
         copy_graph: Of no effect: exporting changes nothing.
@@ -290,12 +290,17 @@ def export_ppq_graph(
     """
     from tinsmith.compat.esp_ppq.api.arguments import KNOWN, extra_options
     from tinsmith.compat.esp_ppq.files import export as write
-    from tinsmith.compat.esp_ppq.platforms import target_of
+    from tinsmith.compat.esp_ppq.lib.common import exporters
+    from tinsmith.compat.esp_ppq.platforms import known, target_of
 
     extra_options(kwargs, (*KNOWN, "export_config"), "export_ppq_graph")
-    family = target_of(platform)[0].family
+    chosen = known(platform)
+    if chosen in exporters():
+        exporters()[chosen]().export(graph_save_to, graph, config_path=config_save_to)
+        return
+    family = target_of(chosen)[0].family
     if graph.target is not None and graph.target.family != family:
-        reason = f"is quantized for {graph.target.name}, not for {platform.name}."
+        reason = f"is quantized for {graph.target.name}, not for {chosen.name}."
         raise ProgramError(reason, subject="graph", hint="Quantize it for that platform.")
     options = {name: value for name, value in kwargs.items() if name not in ("hi_precision", "int16_lut_step")}
     path = Path(graph_save_to)
