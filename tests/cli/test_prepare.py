@@ -87,8 +87,8 @@ def test_options_of_algorithms_reach_the_recipe(
     """They are looked at before anything runs."""
     given: dict[str, Any] = {}
 
-    def run(model: object, data: object, recipe: Recipe, target: object, progress: object, labels: object) -> None:
-        given.update(recipe=recipe, labels=labels)
+    def run(model: object, data: object, recipe: Recipe, *rest: object, example_input: object) -> None:
+        given.update(recipe=recipe, labels=rest[-1])
         raise RecipeError("stop")
 
     monkeypatch.setattr("tinsmith.pipeline.quantizing.run", run)

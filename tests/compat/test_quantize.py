@@ -117,7 +117,10 @@ def test_data_come_in_many_forms(model: Path, tmp_path: Path, loader: str) -> No
     assert graph.program == quantized(model, tmp_path / "again.espdl").program
 
 
-def test_the_error_report_is_printed(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_error_report_is_printed(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     once = (batch for batch in BATCHES)
     quantized(model, tmp_path / "net.espdl", calib_dataloader=once, error_report=True, verbose=1)
     printed = capsys.readouterr().out

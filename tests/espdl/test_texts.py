@@ -86,17 +86,17 @@ def test_any_program_has_texts(program: Program) -> None:
 
 def test_info_is_linear() -> None:
     program = sample(weights=3_500_000 // 16)
-    start = time.perf_counter()
+    start = time.process_time()
     text = info(program)
-    assert time.perf_counter() - start < 1.5
+    assert time.process_time() - start < 1.5
     assert text.count(",") > 3_500_000
 
 
 def test_info_of_a_network_of_the_size_of_mobilenet() -> None:
     program = read(shared_path("golden/published/esp32p4__imagenet_cls_mobilenetv2_s8_v1.espdl"))
-    start = time.perf_counter()
+    start = time.process_time()
     text = info(program)
-    assert time.perf_counter() - start < 1.5
+    assert time.process_time() - start < 1.5
     assert text.count(",") > 3_500_000
 
 
