@@ -228,3 +228,13 @@ def test_memory_of_large_models(tmp_path: Path) -> None:
         [sys.executable, "-c", script, str(tmp_path / "m.onnx")], capture_output=True, text=True, check=True
     )
     assert int(run.stdout) < 300_000
+
+
+def test_what_is_given_by_mistake() -> None:
+    class Net:
+        pass
+
+    with pytest.raises(ModelError, match=r"Net is a class, not a model\. Give an instance: Net"):
+        load(Net)
+    with pytest.raises(ModelError, match=r"a dict may hold weights, and is not a model\. Build the model, load"):
+        load({"weight": np.zeros(3)})

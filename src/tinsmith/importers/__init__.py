@@ -6,6 +6,7 @@ An importer is a module with ``load(source, hints) -> ir.Model``; `load` here de
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +60,7 @@ def load(source: Any, hints: Hints | None = None) -> ir.Model:
     """
     name = format_of(source)
     if name is None:
-        raise ModelError(f"a {type(source).__name__} is not a model.", hint=_ACCEPTED)
+        raise _no_model(source)
     model: ir.Model = importlib.import_module(f"tinsmith.importers.{name}").load(source, hints or Hints())
     return model
 
@@ -72,6 +73,18 @@ def format_of(source: Any) -> str | None:
         return "tflite" if bytes(source[4:8]) == b"TFL3" else "onnx"
     packages = (base.__module__.partition(".")[0] for base in type(source).__mro__)
     return next((_PACKAGES[package] for package in packages if package in _PACKAGES), None)
+
+
+def _no_model(source: Any) -> ModelError:
+    """For what people give by mistake: the class of a model, its weights."""
+    if isinstance(source, type):
+        return ModelError(
+            f"{source.__name__} is a class, not a model.", hint=f"Give an instance: {source.__name__}(…)."
+        )
+    if isinstance(source, Mapping):
+        hint = "Build the model, load the weights into it (load_state_dict), and give the model."
+        return ModelError(f"a {type(source).__name__} may hold weights, and is not a model.", hint=hint)
+    return ModelError(f"a {type(source).__name__} is not a model.", hint=_ACCEPTED)
 
 
 def _of_path(path: Path) -> str:
