@@ -61,7 +61,10 @@ def test_unknown_methods() -> None:
         error_table({}, "energy")
 
 
-def test_the_grid_is_sorted_by_what_layers_do_alone(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_grid_is_sorted_by_what_layers_do_alone(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     alone = [replace(error, noise=noise) for error, noise in zip(ERRORS, (0.4, 0.1, 0.2), strict=True)]
 
     def layers(*arguments: object) -> list[str]:
