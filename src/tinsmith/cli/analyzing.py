@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from tinsmith.cli.options import (
-    by_name,
     common_options,
     data_options,
     data_path,
@@ -60,9 +59,6 @@ def analyze_command(
     analyzed: int,
     layerwise: bool,
     worst: int | None,
-    bits: str | None,
-    int16: tuple[str, ...],
-    input_shapes: tuple[tuple[str, tuple[int, ...]], ...],
     **choices: Any,
 ) -> None:
     """Say which layers make the error of a quantized model.
@@ -78,17 +74,8 @@ def analyze_command(
     from tinsmith.report.layerwise import layerwise as alone
     from tinsmith.report.terminal import console
 
-    shapes = by_name(input_shapes)
     with stages() as tell:
-        quantized = quantize(
-            model,
-            data,
-            bits=None if bits is None else int(bits),
-            int16=int16 or None,
-            input_shapes=shapes or None,
-            progress=tell,
-            **choices,
-        )
+        quantized = quantize(model, data, progress=tell, **choices)
         source = data if on is None else on
         found = graphwise(
             quantized, source, analyzed, progress=lambda done, total: tell("compare with float", done, total)

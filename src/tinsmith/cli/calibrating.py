@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from tinsmith.cli.options import (
-    by_name,
     common_options,
     data_options,
     data_path,
@@ -31,9 +30,7 @@ from tinsmith.cli.options import (
 @opening_options
 @data_options
 @common_options
-def calibration_command(
-    model: Path, data: str, input_shapes: tuple[tuple[str, tuple[int, ...]], ...], **choices: Any
-) -> None:
+def calibration_command(model: Path, data: str, **choices: Any) -> None:
     """Say what calibration data are good for.
 
     Which samples alone extend the range of values, whether there are enough of them (would exponents be the same from
@@ -45,7 +42,7 @@ def calibration_command(
     from tinsmith.report.terminal import console
 
     with stages() as tell:
-        found = examine(model, data, input_shapes=by_name(input_shapes) or None, progress=tell, **choices)
+        found = examine(model, data, progress=tell, **choices)
     for line in guidance_lines(found):
         click.echo(line)
     screen = console()

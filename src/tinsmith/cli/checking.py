@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from tinsmith.cli.group import REFUSED, say
-from tinsmith.cli.options import by_name, common_options, esp_dl_option, existing_model, opening_options, width_options
+from tinsmith.cli.options import common_options, esp_dl_option, existing_model, opening_options, width_options
 
 
 @click.command("check")
@@ -23,9 +23,9 @@ def check_command(
     model: Path,
     target: str,
     esp_dl: str | None,
-    bits: str | None,
-    int16: tuple[str, ...],
-    input_shapes: tuple[tuple[str, tuple[int, ...]], ...],
+    bits: int | None,
+    int16: tuple[str, ...] | None,
+    input_shapes: dict[str, tuple[int, ...]] | None,
     outputs: tuple[str, ...] | None,
     every: bool,
     as_json: bool,
@@ -40,10 +40,10 @@ def check_command(
     verdict = check(
         model,
         target,
-        bits=8 if bits is None else int(bits),
-        int16=int16,
+        bits=bits or 8,
+        int16=int16 or (),
         esp_dl=esp_dl,
-        input_shapes=by_name(input_shapes) or None,
+        input_shapes=input_shapes,
         outputs=outputs,
     )
     if as_json:

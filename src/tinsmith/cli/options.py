@@ -1,4 +1,4 @@
-"""Options that several commands share, and the types of their values."""
+"""Options that several commands share, and the types of their values: what the functions of the same options take."""
 
 from __future__ import annotations
 
@@ -72,14 +72,24 @@ def share(text: str) -> float:
     return found
 
 
-def by_name(shapes: tuple[tuple[str, tuple[int, ...]], ...]) -> dict[str, tuple[int, ...]]:
+def _number(context: click.Context, option: click.Parameter, text: str | None) -> int | None:
+    return None if text is None else int(text)
+
+
+def _given(context: click.Context, option: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...] | None:
+    return values or None
+
+
+def _by_name(
+    context: click.Context, option: click.Parameter, shapes: tuple[tuple[str, tuple[int, ...]], ...]
+) -> dict[str, tuple[int, ...]] | None:
     """Shapes by the name of their input, each given once."""
     found: dict[str, tuple[int, ...]] = {}
     for name, dims in shapes:
         if name in found:
             raise click.BadParameter(f"the shape of {name!r} is given twice.", param_hint="--input-shape")
         found[name] = dims
-    return found
+    return found or None
 
 
 _COMMON: tuple[Callable[[Any], Any], ...] = (traceback_option,)
@@ -102,9 +112,18 @@ _PICTURES: tuple[Callable[[Any], Any], ...] = (
 )
 
 _MODEL: tuple[Callable[[Any], Any], ...] = (
-    click.option("--bits", type=click.Choice(["8", "16"]), help="Width of weights and activations.  [default: 8]"),
     click.option(
-        "--int16", multiple=True, metavar="REGEX", help="Layers whose name it matches run in int16. Repeatable."
+        "--bits",
+        type=click.Choice(["8", "16"]),
+        callback=_number,
+        help="Width of weights and activations.  [default: 8]",
+    ),
+    click.option(
+        "--int16",
+        multiple=True,
+        callback=_given,
+        metavar="REGEX",
+        help="Layers whose name it matches run in int16. Repeatable.",
     ),
 )
 _OPENING: tuple[Callable[[Any], Any], ...] = (
@@ -113,6 +132,7 @@ _OPENING: tuple[Callable[[Any], Any], ...] = (
         "input_shapes",
         type=shape,
         multiple=True,
+        callback=_by_name,
         metavar="NAME=1,3,96,96",
         help="Shape of an input whose dimensions the model leaves open. Repeatable.",
     ),

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tinsmith.cli.options import (
-    by_name,
     common_options,
     data_options,
     data_path,
@@ -80,9 +79,6 @@ def quantize_command(
     data: str | None,
     folder: Path,
     name: str,
-    bits: str | None,
-    int16: tuple[str, ...],
-    input_shapes: tuple[tuple[str, tuple[int, ...]], ...],
     export_test_values: bool,
     table: bool,
     print_recipe: bool,
@@ -101,18 +97,9 @@ def quantize_command(
     from tinsmith.pipeline import quantize
     from tinsmith.report.terminal import console, dispatch_grid, quantized_lines
 
-    shapes = by_name(input_shapes)
     started = time.perf_counter()
     with stages() as tell:
-        quantized = quantize(
-            model,
-            data,
-            bits=None if bits is None else int(bits),
-            int16=int16 or None,
-            input_shapes=shapes or None,
-            progress=tell,
-            **choices,
-        )
+        quantized = quantize(model, data, progress=tell, **choices)
         tell("write", 0, None)
         saved = quantized.save(folder, name, test_values=export_test_values)
     seconds = time.perf_counter() - started
