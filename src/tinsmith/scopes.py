@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from tinsmith.algorithms.layer_names import meant
 from tinsmith.calibrate.exponents import GIVEN, Way
-from tinsmith.errors import RecipeError
 from tinsmith.ops import operators
 from tinsmith.ops.floatnode import FloatNode, Network, readers
 from tinsmith.ops.steps import activations_after_linear
@@ -55,22 +53,9 @@ def named(network: Network, patterns: Sequence[str], subject: str) -> dict[str, 
     reading = readers(network)
     found: dict[str, str] = {}
     for pattern in patterns:
-        matching = [pattern] if pattern in known else _matching(pattern, known, subject)
-        if not matching:
-            close = difflib.get_close_matches(pattern, known, n=3, cutoff=0.3)
-            hint = f"Close names: {', '.join(map(repr, close))}." if close else ""
-            raise RecipeError(f"{pattern!r} matches no node.", subject=subject, hint=hint)
-        for name in matching:
+        for name in meant(pattern, known, "node", subject):
             found.update((worker, pattern) for worker in _workers(name, known[name], reading))
     return found
-
-
-def _matching(pattern: str, names: Iterable[str], subject: str) -> list[str]:
-    try:
-        expression = re.compile(pattern)
-    except re.error as error:
-        raise RecipeError(f"{pattern!r} is no regular expression: {error}.", subject=subject) from error
-    return [name for name in names if expression.search(name)]
 
 
 def layers(network: Network, patterns: Sequence[str], subject: str) -> dict[str, str]:

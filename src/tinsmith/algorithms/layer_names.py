@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from tinsmith.errors import RecipeError
 from tinsmith.ops.floatnode import FloatNode
@@ -34,20 +34,33 @@ def named_layers(layers: Iterable[FloatNode], patterns: Sequence[str], option: s
             known.setdefault(name, []).append(layer.name)
     found: dict[str, str] = {}
     for pattern in patterns:
-        names = [pattern] if pattern in known else _matching(pattern, known, option)
-        if not names:
-            close = difflib.get_close_matches(pattern, known, n=3, cutoff=0.3)
-            hint = f"Close names: {', '.join(map(repr, close))}." if close else ""
-            raise RecipeError(f"{pattern!r} matches no layer with constant weights.", subject=option, hint=hint)
-        for name in names:
+        for name in meant(pattern, known, "layer with constant weights", option):
             for layer_name in known[name]:
                 found.setdefault(layer_name, pattern)
     return {layer.name: found[layer.name] for layer in layers if layer.name in found}
 
 
-def _matching(pattern: str, names: Iterable[str], option: str) -> list[str]:
+def meant(pattern: str, known: Collection[str], what: str, option: str) -> list[str]:
+    """The names a user means: one that is given exactly, else those in which a regular expression is found.
+
+    Args:
+        pattern: A name or a regular expression.
+        known: The names there are.
+        what: What goes by them, for messages.
+        option: Where the user says so, for messages.
+
+    Raises:
+        RecipeError: It is no regular expression, or found in none of them; names close ones.
+    """
+    if pattern in known:
+        return [pattern]
     try:
         expression = re.compile(pattern)
     except re.error as error:
         raise RecipeError(f"{pattern!r} is no regular expression: {error}.", subject=option) from error
-    return [name for name in names if expression.search(name)]
+    found = [name for name in known if expression.search(name)]
+    if not found:
+        close = difflib.get_close_matches(pattern, known, n=3, cutoff=0.3)
+        hint = f"Close names: {', '.join(map(repr, close))}." if close else ""
+        raise RecipeError(f"{pattern!r} matches no {what}.", subject=option, hint=hint)
+    return found
