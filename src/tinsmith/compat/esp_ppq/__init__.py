@@ -3,31 +3,12 @@
 from __future__ import annotations
 
 from tinsmith.compat.esp_ppq.rare_names import TOP
+from tinsmith.compat.esp_ppq.setting_names import SETTINGS
 from tinsmith.compat.lazy import exports
 
 _HOMES = {
     **TOP,
-    **dict.fromkeys(
-        [
-            "ActivationQuantizationSetting",
-            "BiasCorrectionSetting",
-            "BlockwiseReconstructionSetting",
-            "ChannelSplitSetting",
-            "DispatchingTable",
-            "EqualizationSetting",
-            "GraphFormatSetting",
-            "LSQSetting",
-            "LUTOptimizationSetting",
-            "ParameterQuantizationSetting",
-            "QuantizationFusionSetting",
-            "QuantizationSetting",
-            "QuantizationSettingFactory",
-            "TQTSetting",
-            "TemplateSetting",
-            "WeightSplitSetting",
-        ],
-        "api.setting",
-    ),
+    **SETTINGS,
     **dict.fromkeys(
         [
             "NetworkFramework",

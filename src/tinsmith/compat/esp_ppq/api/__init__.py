@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tinsmith.compat.esp_ppq.rare_names import API
+from tinsmith.compat.esp_ppq.setting_names import SETTINGS
 from tinsmith.compat.lazy import exports
 
 _HOMES = {
@@ -17,28 +18,8 @@ _HOMES = {
         ],
         "api.espdl_interface",
     ),
-    **dict.fromkeys(
-        [
-            "ActivationQuantizationSetting",
-            "BiasCorrectionSetting",
-            "BlockwiseReconstructionSetting",
-            "ChannelSplitSetting",
-            "DispatchingTable",
-            "EqualizationSetting",
-            "GraphFormatSetting",
-            "LSQSetting",
-            "LUTOptimizationSetting",
-            "ParameterQuantizationSetting",
-            "QuantizationFusionSetting",
-            "QuantizationSetting",
-            "QuantizationSettingFactory",
-            "SSDEqualizationSetting",
-            "TQTSetting",
-            "TemplateSetting",
-            "WeightSplitSetting",
-        ],
-        "api.setting",
-    ),
+    **SETTINGS,
+    "SSDEqualizationSetting": "api.setting",
     **dict.fromkeys(
         [
             "DEQUANTIZE_GRAPH",

@@ -32,8 +32,8 @@ class GraphFormatSetting(Settings):
 
 
 @dataclass(eq=False)
-class EqualizationSetting(Settings):
-    """Of equalization between layers."""
+class _ChannelSetting(Settings):
+    """What the methods have in common that compare the ranges of channels."""
 
     opt_level: int = 1
     iterations: int = 10
@@ -43,6 +43,11 @@ class EqualizationSetting(Settings):
     including_act: bool = False
     act_multiplier: float = 0.5
     interested_layers: list[str] | None = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class EqualizationSetting(_ChannelSetting):
+    """Of equalization between layers."""
 
 
 @dataclass(eq=False)
@@ -66,17 +71,8 @@ class WeightSplitSetting(Settings):
 
 
 @dataclass(eq=False)
-class ChannelSplitSetting(Settings):
+class ChannelSplitSetting(_ChannelSetting):
     """Of the channel split."""
-
-    opt_level: int = 1
-    iterations: int = 10
-    value_threshold: float = 0.5
-    including_bias: bool = False
-    bias_multiplier: float = 0.5
-    including_act: bool = False
-    act_multiplier: float = 0.5
-    interested_layers: list[str] | None = field(default_factory=list)
 
 
 @dataclass(eq=False)
