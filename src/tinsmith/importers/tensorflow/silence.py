@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-_LOGGERS = ("tensorflow", "tf2onnx", "absl")
+from tinsmith.importers.silence import silence
 
 
 @contextmanager
 def silent() -> Iterator[None]:
-    """Keeps TensorFlow quiet: its loggers, its warnings, and what its C++ part writes to the process's stderr.
+    """Keeps TensorFlow quiet: what it says from Python, and what its C++ part writes to the process's stderr.
 
     The latter has no switch of its own that covers the first second, so the file descriptor leads nowhere meanwhile.
     """
-    loggers = [logging.getLogger(name) for name in _LOGGERS]
-    before = [logger.disabled for logger in loggers]
-    level = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    for logger in loggers:
-        logger.disabled = True
-    try:
-        with warnings.catch_warnings(action="ignore"), _stderr_aside():
-            yield
-    finally:
-        logging.disable(level)
-        for logger, disabled in zip(loggers, before, strict=True):
-            logger.disabled = disabled
+    with _stderr_aside(), silence():
+        yield
 
 
 @contextmanager
