@@ -110,6 +110,21 @@ def operands(node: ir.Node) -> tuple[ir.Value, ...]:
     return tuple(value for value in node.inputs if value is not None)
 
 
+def copied(node: ir.Node, copies: dict[ir.Value, ir.Value]) -> ir.Node:
+    """A copy of a node for another graph, whose results join the copies of values.
+
+    Args:
+        node: A node whose inputs are all among the keys of ``copies``.
+        copies: The other graph's values by those of this one; extended.
+    """
+    inputs = [None if value is None else copies[value] for value in node.inputs]
+    copy = ir.Node(node.domain, node.op_type, inputs, node.attributes.values(), num_outputs=len(node.outputs))
+    for old, new in zip(node.outputs, copy.outputs, strict=True):
+        new.name, new.type = old.name, old.type
+        copies[old] = new
+    return copy
+
+
 def get_int(node: ir.Node, name: str, default: int) -> int:
     """An integer attribute or its default."""
     attribute = node.attributes.get(name)

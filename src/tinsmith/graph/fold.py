@@ -14,6 +14,7 @@ from tinsmith.graph.edit import (
     Array,
     add_constant,
     constant,
+    copied,
     discard,
     forget_names,
     graph_of,
@@ -145,12 +146,7 @@ def _extract(nodes: Iterable[ir.Node], outputs: Iterable[ir.Value]) -> ir.Graph:
                     name=value.name, type=value.type, shape=value.shape, const_value=value.const_value
                 )
                 initializers.append(copies[value])
-        inputs = [None if value is None else copies[value] for value in node.inputs]
-        copy = ir.Node(node.domain, node.op_type, inputs, node.attributes.values(), num_outputs=len(node.outputs))
-        for old, new in zip(node.outputs, copy.outputs, strict=True):
-            new.name, new.type = old.name, old.type
-            copies[old] = new
-        new_nodes.append(copy)
+        new_nodes.append(copied(node, copies))
     results = [copies[value] for value in outputs]
     graph = ir.Graph([], results, nodes=new_nodes, opset_imports={"": OPSET}, name="constants")
     for value in initializers:

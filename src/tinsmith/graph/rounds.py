@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from tinsmith.errors import ModelError
-from tinsmith.graph.edit import Array, constant, operands
+from tinsmith.graph.edit import Array, constant, copied, operands
 from tinsmith.graph.execute import Runner
 from tinsmith.graph.opset import IR_VERSION, OPSET
 
@@ -90,12 +90,7 @@ def _part(
                     return None
                 copies[value] = ir.Value(name=value.name, const_value=ir.Tensor(known, name=value.name))
                 fixed.append(copies[value])
-        given = [None if value is None else copies[value] for value in node.inputs]
-        copy = ir.Node(node.domain, node.op_type, given, node.attributes.values(), num_outputs=len(node.outputs))
-        for old, new in zip(node.outputs, copy.outputs, strict=True):
-            new.name, new.type = old.name, old.type
-            copies[old] = new
-        made.append(copy)
+        made.append(copied(node, copies))
     results = [copies[value] for value in dict.fromkeys(outputs)]
     graph = ir.Graph([copies[v] for v in inputs], results, nodes=made, opset_imports={"": OPSET}, name="rounds")
     for value in fixed:
