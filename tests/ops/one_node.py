@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from tinsmith.lower import lower
 from tinsmith.ops import find
+from tinsmith.ops.execution import call_of
 from tinsmith.ops.floatnode import FloatNode, Network, Operand
 from tinsmith.program import DType, Node, Program, Tensor, Value
 from tinsmith.quant.format import Format, Formats
 from tinsmith.simulator.compiled import NodePart, compile_program
-from tinsmith.simulator.interpreter import call_of, interpret
+from tinsmith.simulator.interpreter import interpret
 from tinsmith.targets import TARGETS, Target
 
 Array = NDArray[Any]

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from tests.ops.one_node import INTEGER, P4, S3, C, OneNode, every, float_node, lowered, objections, whole
 from tinsmith.ops.everywhere import misfits
+from tinsmith.ops.execution import call_of
 from tinsmith.ops.prelu import can_wrap
 from tinsmith.program import DType, Tensor
-from tinsmith.simulator.interpreter import call_of, interpret
+from tinsmith.simulator.interpreter import interpret
 from tinsmith.simulator.legality import violations
 from tinsmith.targets import PReluStyle, Target
 

@@ -14,11 +14,11 @@ from tests.ops.moving import lowered_around, onnx_says, program_of, run, simulat
 from tests.ops.one_node import FAMILIES, P4, S3, WIDTHS, float_node, objections, whole
 from tests.ops.test_reduce import nearest, newton
 from tinsmith.errors import ProgramError
+from tinsmith.ops.inference import infer_shapes
 from tinsmith.program import Program, Tensor
 from tinsmith.simulator.compiled import NodePart, compile_program
 from tinsmith.simulator.interpreter import interpret
 from tinsmith.simulator.legality import violations
-from tinsmith.simulator.shapes import infer_shapes
 from tinsmith.targets import Target
 
 F = np.float32

@@ -20,13 +20,13 @@ from tinsmith.lower import lower
 from tinsmith.ops import find
 from tinsmith.ops.floatnode import FloatNode, Network, Operand
 from tinsmith.ops.gates import Dot, gates_of
+from tinsmith.ops.inference import infer_shapes
 from tinsmith.ops.recurrent_lower import GATE_EXPONENT
 from tinsmith.program import DType, Node, Program, Tensor, Value
 from tinsmith.quant.format import Format, Formats
 from tinsmith.simulator.compiled import NodePart, compile_program
 from tinsmith.simulator.interpreter import interpret
 from tinsmith.simulator.legality import violations
-from tinsmith.simulator.shapes import infer_shapes
 from tinsmith.targets import Target
 from tinsmith.targets import find as target_named
 

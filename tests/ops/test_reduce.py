@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from tests.ops.moving import lowered_around, program_of, run, same_as_onnx, simulated
 from tests.ops.one_node import FAMILIES, P4, S3, WIDTHS, float_node, objections, whole
 from tinsmith.errors import ProgramError
+from tinsmith.ops.inference import infer_shapes
 from tinsmith.ops.newton import newton_root
 from tinsmith.quant.rounding import Rounding
 from tinsmith.simulator.compiled import NodePart, compile_program
 from tinsmith.simulator.interpreter import interpret
 from tinsmith.simulator.legality import violations
-from tinsmith.simulator.shapes import infer_shapes
 from tinsmith.targets import Target
 
 F = np.float32

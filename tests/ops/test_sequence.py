@@ -11,9 +11,9 @@ from tests.ops.moving import lowered_around, onnx_says, program_of, run, same_as
 from tests.ops.one_node import FAMILIES, P4, S3, WIDTHS, float_node, objections, whole
 from tinsmith.errors import ProgramError
 from tinsmith.ops import find
+from tinsmith.ops.inference import infer_shapes
 from tinsmith.simulator.compiled import NodePart, compile_program
 from tinsmith.simulator.interpreter import interpret
-from tinsmith.simulator.shapes import infer_shapes
 from tinsmith.targets import Target
 
 SEEDS = st.integers(0, 2**32 - 1)

@@ -11,9 +11,9 @@ import pytest
 
 from tests.ops.one_node import P4, S3, OneNode
 from tinsmith.ops import find, operators
+from tinsmith.ops.execution import call_of
 from tinsmith.ops.versions import lacks, needs
 from tinsmith.program import DType
-from tinsmith.simulator.interpreter import call_of
 from tinsmith.targets import CURRENT, OLDEST, Target, Version, speaking
 
 

@@ -17,10 +17,11 @@ import numpy as np
 from tinsmith.ops import find
 from tinsmith.ops.call import Array, Observed, merge_facts
 from tinsmith.ops.emit import Builder, Emit, Guard, NotExpressible
+from tinsmith.ops.execution import call_of, compute, told
+from tinsmith.ops.inference import placeholders
 from tinsmith.program import DType, Node, Program
 from tinsmith.simulator.graphs import carry_in, carry_out, refusals, session, to_model
-from tinsmith.simulator.interpreter import call_of, compute, run_nodes, told
-from tinsmith.simulator.shapes import placeholders
+from tinsmith.simulator.interpreter import run_nodes
 from tinsmith.targets import Target
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from tinsmith.ops import find
 from tinsmith.ops.call import Call
 from tinsmith.ops.everywhere import misfits
+from tinsmith.ops.execution import call_of, told
+from tinsmith.ops.inference import placeholders
 from tinsmith.ops.versions import lacks, needs
 from tinsmith.program import Node, Program
-from tinsmith.simulator.interpreter import call_of, told
-from tinsmith.simulator.shapes import placeholders
 from tinsmith.targets import Target, Version
 
 

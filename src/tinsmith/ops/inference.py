@@ -9,8 +9,8 @@ import numpy as np
 from tinsmith.errors import ProgramError
 from tinsmith.ops import find
 from tinsmith.ops.call import Array, Call
+from tinsmith.ops.execution import call_of, compute, told
 from tinsmith.program import DType, Program, Value
-from tinsmith.simulator.interpreter import call_of, compute, told
 from tinsmith.targets import Target
 
 TYPES = frozenset({DType.INT8, DType.INT16, DType.FLOAT, DType.BOOL, DType.INT64})

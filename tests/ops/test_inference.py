@@ -10,8 +10,8 @@ import pytest
 import tinsmith
 from tests.simulator.programs import node, program, value, wide_conv
 from tinsmith.errors import ProgramError
+from tinsmith.ops.inference import infer_shapes, placeholders
 from tinsmith.program import DType, Program, Value
-from tinsmith.simulator.shapes import infer_shapes, placeholders
 from tinsmith.targets import find
 
 S3 = find("esp32s3")
