@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from math import inf
 
@@ -19,6 +19,7 @@ from tinsmith.errors import DataError, ProgramError
 from tinsmith.graph.network import network
 from tinsmith.quant.format import Format
 from tinsmith.quantized import Quantized
+from tinsmith.report.beside import Pair
 from tinsmith.report.evaluate import evaluate
 from tinsmith.report.fidelity import Sums
 from tinsmith.report.graphwise import graphwise
@@ -193,6 +194,27 @@ def test_samples_are_taken_as_they_come(quantized: Quantized) -> None:
     assert drawn <= 4
     assert told == [(1, None), (2, None), (3, None)]
     assert found == graphwise(quantized, pictures(100)[:3])
+
+
+@pytest.mark.parametrize("elements", [None, 600])
+def test_others_look_at_the_same_values(quantized: Quantized, elements: int | None) -> None:
+    seen: list[Mapping[str, Pair]] = []
+    errors = graphwise(quantized, DATA, elements=elements, look=seen.append)
+    assert errors == graphwise(quantized, DATA, elements=elements)
+    assert len(seen) == len(DATA)
+    assert list(seen[0]) == ["x", "a1", "c2", "c3", "s", "a4", "p", "scores"]
+    sums = Sums()
+    for pairs in seen:
+        pair = pairs["s"]
+        assert pair.chip.dtype == np.int8
+        assert pair.chip.shape == pair.real.shape
+        sums.add(pair.chip * pair.scale, pair.real)
+    assert by_name(errors)["sum"].noise == pytest.approx(sums.ratio, rel=1e-6)
+    for pairs, sample in zip(seen, DATA, strict=True):
+        pair = pairs["x"]
+        assert set(pair.real.ravel()) <= set(sample.ravel())
+        assert np.abs(pair.chip * pair.scale - pair.real).max() <= pair.scale / 2
+        assert elements is not None or np.array_equal(pair.real[0], sample)
 
 
 def test_data_that_do_not_fit(quantized: Quantized) -> None:

@@ -14,9 +14,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tinsmith.ops.floatnode import Array
-from tinsmith.report.beside import Beside, over_samples
+from tinsmith.report.beside import Beside, Pair, over_samples
 from tinsmith.report.fidelity import Sums
-from tinsmith.report.layer_error import LayerError, add, error_of, float_outputs, layers, opened
+from tinsmith.report.layer_error import LayerError, add, error_of, float_outputs, layers, opened, reference
 
 if TYPE_CHECKING:
     from tinsmith.quantized import Quantized
@@ -25,6 +25,7 @@ ELEMENTS = 4096
 """Of each value in a sample: those of a few samples tell its noise to a percent of it."""
 
 Progress = Callable[[int, int | None], None]
+Look = Callable[[Mapping[str, Pair]], None]
 
 
 def graphwise(
@@ -33,6 +34,7 @@ def graphwise(
     samples: int | None = None,
     *,
     elements: int | None = ELEMENTS,
+    look: Look | None = None,
     progress: Progress | None = None,
 ) -> tuple[LayerError, ...]:
     """The noise accumulated at the output of every quantized layer.
@@ -43,6 +45,8 @@ def graphwise(
         samples: Use at most so many. Memory does not grow with them.
         elements: Elements of each value that are looked at in a sample, roughly: a grid of positions, all channels.
             None for all elements, which takes several times as long in large networks.
+        look: Called with what is looked at of each sample, `{name of the value: Pair}`, in order and one at a time, so
+            that statistics of any kind can be gathered in the same pass; the network's inputs are among the values.
         progress: Called with samples done and in all (None where unknown).
 
     Returns:
@@ -54,21 +58,25 @@ def graphwise(
     """
     every = layers(quantized)
     source = opened(quantized, data, samples)
-    beside = Beside(quantized, (output for step in every for output in float_outputs(step)), elements)
+    seen = [output for step in every for output in float_outputs(step)]
+    given = [] if look is None else [operand for operand in reference(quantized).inputs if operand.dtype.kind == "f"]
+    beside = Beside(quantized, (*given, *seen), elements)
     names = {step.node.name: [o.name for o in float_outputs(step) if o in beside.values] for step in every}
 
-    def one(sample: Mapping[str, Array]) -> dict[str, Sums]:
+    def one(sample: Mapping[str, Array]) -> tuple[dict[str, Sums], Mapping[str, Pair]]:
         pairs = beside(sample)
         found = {layer: Sums() for layer in names}
         for layer, sums in found.items():
             for name in names[layer]:
                 add(sums, pairs[name].chip, pairs[name].real, pairs[name].scale)
-        return found
+        return found, pairs
 
     whole = {layer: Sums() for layer in names}
-    for done, found in enumerate(over_samples(one, source), 1):
+    for done, (found, pairs) in enumerate(over_samples(one, source), 1):
         for layer, sums in found.items():
             whole[layer].merge(sums)
+        if look is not None:
+            look(pairs)
         if progress is not None:
             progress(done, source.length)
     return tuple(error_of(step, quantized, [whole[step.node.name]]) for step in every)
