@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Literal
 
 from tinsmith.ops.call import Array, Call
@@ -24,6 +25,17 @@ Precision = Literal["int8", "int16", "float32"]
 Shape = tuple[int, ...]
 INTEGER: frozenset[Precision] = frozenset({"int8", "int16"})
 ALL: frozenset[Precision] = frozenset({"int8", "int16", "float32"})
+
+
+class Reuse(Enum):
+    """Whether the runtime's planner may give a node's output the memory of one of its inputs."""
+
+    NONE = "none"
+    """The output needs memory of its own."""
+    CLEAN = "clean"
+    """It may share, and the input stays as it is: the node does nothing to the elements."""
+    DIRTY = "dirty"
+    """It may share, and overwrites the input."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +117,7 @@ class Operator:
         function: Of an operator on single elements: the function of real numbers that the float node means, in float64
             (see `tinsmith.ops.pointwise`).
         passage: What becomes of factors on the channels of its inputs (see `tinsmith.ops.passage`).
+        reuse: Whether its output may take the memory of its input (see `tinsmith.estimate.memory`).
     """
 
     name: str
@@ -127,6 +140,7 @@ class Operator:
     permutes: Callable[[FloatNode], Perm] | None = None
     function: Callable[..., Array] | None = None
     passage: Callable[[FloatNode], Passage | Weighted] = stops
+    reuse: Reuse = Reuse.DIRTY
 
     def first_version(self, precision: Precision) -> Version:
         """The first ESP-DL release known to run the operator in that precision, which is one of `types`."""

@@ -7,7 +7,7 @@ from itertools import accumulate
 
 import numpy as np
 
-from tinsmith.ops.base import Operator, constraint
+from tinsmith.ops.base import Operator, Reuse, constraint
 from tinsmith.ops.call import Array, Call
 from tinsmith.ops.emit import Emit
 from tinsmith.ops.floatnode import FloatNode
@@ -134,6 +134,7 @@ OPERATORS = (
         rules=(_concat_formats,),
         passive=True,
         passage=moves,
+        reuse=Reuse.NONE,
     ),
     Operator(
         "Split",
@@ -145,5 +146,6 @@ OPERATORS = (
         rules=(same_format,),
         passive=True,
         passage=moves,
+        reuse=Reuse.NONE,
     ),
 )

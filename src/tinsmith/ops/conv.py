@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinsmith.ops.base import INTEGER, Cost, Operator, constraint
+from tinsmith.ops.base import INTEGER, Cost, Operator, Reuse, constraint
 from tinsmith.ops.call import Call
 from tinsmith.ops.conv_emit import emit
 from tinsmith.ops.conv_kernel import compute, geometry_of, is_depthwise, shape, weights_of
@@ -116,5 +116,6 @@ OPERATORS = (
         cost=cost,
         fuses_relu=True,
         passage=passage,
+        reuse=Reuse.NONE,
     ),
 )

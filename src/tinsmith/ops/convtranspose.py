@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from tinsmith.errors import ProgramError
-from tinsmith.ops.base import INTEGER, Cost, Operator, constraint
+from tinsmith.ops.base import INTEGER, Cost, Operator, Reuse, constraint
 from tinsmith.ops.call import Array, Call
 from tinsmith.ops.conv import one_sample
 from tinsmith.ops.conv_lower import Window, padded_input, window_of, write_conv
@@ -204,5 +204,6 @@ OPERATORS = (
         layout=spatial,
         rules=(same_format,),
         importable=False,
+        reuse=Reuse.NONE,
     ),
 )

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tinsmith.ops.base import Operator, Shape, constraint
+from tinsmith.ops.base import Operator, Reuse, Shape, constraint
 from tinsmith.ops.call import Array, Call
 from tinsmith.ops.emit import Emit
 from tinsmith.ops.floatnode import FloatNode
@@ -124,6 +124,7 @@ OPERATORS = (
         rules=(same_format,),
         passive=True,
         passage=moves,
+        reuse=Reuse.NONE,
     ),
     Operator(
         "SpaceToDepth",
@@ -135,5 +136,6 @@ OPERATORS = (
         rules=(same_format,),
         passive=True,
         passage=moves,
+        reuse=Reuse.NONE,
     ),
 )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tinsmith.ops.base import Operator, constraint
+from tinsmith.ops.base import Operator, Reuse, constraint
 from tinsmith.ops.broadcast import (
     Kind,
     broadcast_shape,
@@ -140,10 +140,11 @@ OPERATORS = tuple(
         rules=(merged_dimensions_rule, *rules),
         cost=element_cost,
         passage=passage,
+        reuse=reuse,
     )
-    for name, compute, emit, since, limits, rules, passage in (
-        ("Div", div, emit_div, OLDEST, (), (), lambda node: Passage.QUOTIENT),
-        ("Mod", mod, emit_mod, Version(3, 3, 0), (float_remainder,), (sign_of_the_dividend,), stops),
-        ("Pow", pow_, emit_pow, Version(3, 2, 4), (), (), stops),
+    for name, compute, emit, since, limits, rules, passage, reuse in (
+        ("Div", div, emit_div, OLDEST, (), (), lambda node: Passage.QUOTIENT, Reuse.NONE),
+        ("Mod", mod, emit_mod, Version(3, 3, 0), (float_remainder,), (sign_of_the_dividend,), stops, Reuse.DIRTY),
+        ("Pow", pow_, emit_pow, Version(3, 2, 4), (), (), stops, Reuse.NONE),
     )
 )

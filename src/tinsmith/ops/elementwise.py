@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from tinsmith.ops.base import Operator
+from tinsmith.ops.base import Operator, Reuse
 from tinsmith.ops.broadcast import (
     broadcast_shape,
     element_cost,
@@ -138,6 +138,7 @@ def _binary(
     ports: Callable[[FloatNode, Target], Ports],
     rule: Callable[[Call], str | None],
     factors: Passage,
+    reuse: Reuse,
 ) -> Operator:
     return Operator(
         name,
@@ -150,11 +151,12 @@ def _binary(
         rules=(rule, merged_dimensions_rule),
         cost=element_cost,
         passage=lambda node: factors,
+        reuse=reuse,
     )
 
 
 OPERATORS = (
-    _binary("Add", add, emit_sum("Add"), sum_ports, equal_exponents, Passage.SUMS),
-    _binary("Sub", sub, emit_sum("Sub"), sum_ports, equal_exponents, Passage.SUMS),
-    _binary("Mul", mul, emit_mul, product_ports, right_shift, Passage.PRODUCT),
+    _binary("Add", add, emit_sum("Add"), sum_ports, equal_exponents, Passage.SUMS, Reuse.DIRTY),
+    _binary("Sub", sub, emit_sum("Sub"), sum_ports, equal_exponents, Passage.SUMS, Reuse.NONE),
+    _binary("Mul", mul, emit_mul, product_ports, right_shift, Passage.PRODUCT, Reuse.NONE),
 )

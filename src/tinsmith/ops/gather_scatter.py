@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from tinsmith.ops.base import Operator, constraint
+from tinsmith.ops.base import Operator, Reuse, constraint
 from tinsmith.ops.call import Array, Call
 from tinsmith.ops.emit import Emit, NotExpressible
 from tinsmith.ops.floatnode import FloatNode
@@ -190,6 +190,7 @@ OPERATORS = (
         rules=(same_format, _not_negative),
         passive=True,
         passage=moves,
+        reuse=Reuse.NONE,
     ),
     Operator(
         "ScatterND",

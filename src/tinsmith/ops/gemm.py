@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tinsmith.errors import ProgramError
-from tinsmith.ops.base import INTEGER, Cost, Operator, constraint
+from tinsmith.ops.base import INTEGER, Cost, Operator, Reuse, constraint
 from tinsmith.ops.call import Array, Call
 from tinsmith.ops.emit import Emit
 from tinsmith.ops.floatnode import FloatNode
@@ -132,5 +132,6 @@ OPERATORS = (
         cost=cost,
         fuses_relu=True,
         passage=passage,
+        reuse=Reuse.NONE,
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinsmith.ops.base import INTEGER, Cost, Operator, constraint
+from tinsmith.ops.base import INTEGER, Cost, Operator, Reuse, constraint
 from tinsmith.ops.floatnode import FloatNode
 from tinsmith.ops.linear import legal_shifts, linear_ports
 from tinsmith.ops.matmul_emit import emit
@@ -56,5 +56,6 @@ OPERATORS = (
         cost=cost,
         fuses_relu=True,
         passage=passage,
+        reuse=Reuse.NONE,
     ),
 )

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from tinsmith.ops.base import Operator, constraint
+from tinsmith.ops.base import Operator, Reuse, constraint
 from tinsmith.ops.call import Array, Call
 from tinsmith.ops.emit import Emit, NotExpressible
 from tinsmith.ops.floatnode import FloatNode
@@ -221,5 +221,6 @@ OPERATORS = (
         rules=(_formats, _within_reach),
         passive=True,
         passage=_passage,
+        reuse=Reuse.NONE,
     ),
 )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tinsmith.ops.base import INTEGER, Cost, Operator, constraint, free_ports, move_ports
+from tinsmith.ops.base import INTEGER, Cost, Operator, Reuse, constraint, free_ports, move_ports
 from tinsmith.ops.call import Array, Call
 from tinsmith.ops.emit import FLOAT32, FLOAT64, Emit, NotExpressible
 from tinsmith.ops.floatmath import Float32
@@ -243,6 +243,7 @@ OPERATORS = (
         cost=pool_cost,
         passage=channelwise,
         passive=True,
+        reuse=Reuse.NONE,
     ),
     Operator(
         "AveragePool",
@@ -257,6 +258,7 @@ OPERATORS = (
         rules=(one_sample_rule, walkable_rule, padding_counts_rule, sum_fits),
         cost=pool_cost,
         passage=channelwise,
+        reuse=Reuse.NONE,
     ),
     Operator(
         "GlobalAveragePool",
@@ -270,5 +272,6 @@ OPERATORS = (
         rules=(one_sample_rule, sum_fits),
         cost=pool_cost,
         passage=channelwise,
+        reuse=Reuse.NONE,
     ),
 )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from tinsmith.ops.base import Operator, Shape
+from tinsmith.ops.base import Operator, Reuse, Shape
 from tinsmith.ops.call import Array, Call
 from tinsmith.ops.floatmath import Float32, sigmoid, tanh
 from tinsmith.ops.gates import GATE_HIGH, GATE_LOW, Dot, float_dot, gates_of, rounded
@@ -206,6 +206,7 @@ OPERATORS = (
         rules=_RULES,
         cost=cost,
         wraps=True,
+        reuse=Reuse.NONE,
     ),
     Operator(
         "LSTM",
@@ -217,5 +218,6 @@ OPERATORS = (
         rules=_RULES,
         cost=cost,
         wraps=True,
+        reuse=Reuse.NONE,
     ),
 )

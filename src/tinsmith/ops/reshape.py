@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinsmith.ops.base import Constraint, Operator, Shape, constraint
+from tinsmith.ops.base import Constraint, Operator, Reuse, Shape, constraint
 from tinsmith.ops.call import Array, Call
 from tinsmith.ops.emit import Emit
 from tinsmith.ops.floatnode import FloatNode
@@ -213,6 +213,7 @@ def _reshaping(name: str, shape: Callable[[Call], Shape]) -> Operator:
         rules=(same_format,),
         passive=True,
         passage=moves,
+        reuse=Reuse.CLEAN,
     )
 
 

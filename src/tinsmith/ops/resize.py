@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinsmith.ops.base import INTEGER, Cost, Operator
+from tinsmith.ops.base import INTEGER, Cost, Operator, Reuse
 from tinsmith.ops.call import Array, Call
 from tinsmith.ops.emit import Emit
 from tinsmith.ops.floatnode import FloatNode
@@ -150,5 +150,6 @@ OPERATORS = (
         rules=RULES,
         cost=resize_cost,
         passage=channelwise,
+        reuse=Reuse.NONE,
     ),
 )

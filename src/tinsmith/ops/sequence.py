@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tinsmith.ops.base import INTEGER, Operator, Shape, constraint
+from tinsmith.ops.base import INTEGER, Operator, Reuse, Shape, constraint
 from tinsmith.ops.call import Array, Call
 from tinsmith.ops.emit import Emit
 from tinsmith.ops.floatnode import FloatNode
@@ -111,5 +111,6 @@ OPERATORS = (
         rules=(same_format,),
         importable=False,
         passive=True,
+        reuse=Reuse.NONE,
     ),
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinsmith.ops.base import Operator, constraint
+from tinsmith.ops.base import Operator, Reuse, constraint
 from tinsmith.ops.call import Array, Call
 from tinsmith.ops.emit import Emit
 from tinsmith.ops.floatnode import FloatNode
@@ -122,5 +122,6 @@ OPERATORS = (
         rules=(same_format,),
         passive=True,
         passage=moves,
+        reuse=Reuse.NONE,
     ),
 )

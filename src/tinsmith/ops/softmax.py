@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tinsmith.ops.base import Cost, Operator, Shape
+from tinsmith.ops.base import Cost, Operator, Reuse, Shape
 from tinsmith.ops.call import Array, Call
 from tinsmith.ops.emit import Emit, NotExpressible
 from tinsmith.ops.floatmath import Float32, expf, logf
@@ -124,6 +124,7 @@ OPERATORS = (
         lower=lower_with_axis,
         rules=(_finite,),
         cost=_cost,
+        reuse=Reuse.NONE,
     ),
     Operator(
         "LogSoftmax",
@@ -135,5 +136,6 @@ OPERATORS = (
         lower=lower_with_axis,
         rules=(_finite,),
         cost=_cost,
+        reuse=Reuse.NONE,
     ),
 )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tinsmith.ops.base import Operator
+from tinsmith.ops.base import Operator, Reuse
 from tinsmith.ops.call import Array, Call
 from tinsmith.ops.emit import Emit
 from tinsmith.ops.floatnode import FloatNode
@@ -81,8 +81,16 @@ OPERATORS = (
         passive=True,
         passage=moves,
         permutes=float_perm,
+        reuse=Reuse.NONE,
     ),
     Operator(
-        "Identity", _identity, emit=_emit_identity, layout=passive, rules=(same_format,), passive=True, passage=moves
+        "Identity",
+        _identity,
+        emit=_emit_identity,
+        layout=passive,
+        rules=(same_format,),
+        passive=True,
+        passage=moves,
+        reuse=Reuse.CLEAN,
     ),
 )
