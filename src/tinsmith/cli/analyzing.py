@@ -8,18 +8,12 @@ from typing import Any
 import click
 
 from tinsmith.cli.options import (
+    choosing_options,
     common_options,
-    data_options,
     data_path,
-    esp_dl_option,
-    existing_file,
     existing_model,
-    opening_options,
-    width_options,
+    looking_options,
 )
-
-LOOKED_AT = 32
-"""Samples that are analysed by default."""
 
 
 @click.command("analyze")
@@ -31,26 +25,10 @@ LOOKED_AT = 32
     metavar="PATH",
     help="Calibration data: .npy, .npz[:KEY] or a folder of images.",
 )
-@click.option(
-    "--on", type=data_path, metavar="PATH", help="Samples to analyse; better others.  [default: those of --data]"
-)
-@click.option(
-    "--analyzed",
-    type=click.IntRange(min=1),
-    default=LOOKED_AT,
-    show_default=True,
-    metavar="N",
-    help="Analyse at most N samples.",
-)
+@looking_options
 @click.option("--layerwise", is_flag=True, help="Also what each layer alone does to the outputs; sorts by that.")
 @click.option("--worst", type=click.IntRange(min=1), metavar="N", help="Show the N worst layers only.")
-@click.option("--target", metavar="CHIP", help="The chip, see `tinsmith targets`.  [default: esp32s3]")
-@esp_dl_option
-@width_options
-@click.option("--effort", type=click.Choice(["fast", "default", "best"]), help="As for `tinsmith quantize`.")
-@click.option("--recipe", type=existing_file, help="Choices from a TOML or .espdl file; options override it.")
-@opening_options
-@data_options
+@choosing_options
 @common_options
 def analyze_command(
     model: Path,

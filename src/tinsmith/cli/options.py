@@ -144,6 +144,71 @@ _OPENING: tuple[Callable[[Any], Any], ...] = (
     ),
 )
 
+_CHOOSING: tuple[Callable[[Any], Any], ...] = (
+    click.option("--target", metavar="CHIP", help="The chip, see `tinsmith targets`.  [default: esp32s3]"),
+    click.option(
+        "--calibration",
+        type=click.Choice(["mse", "minmax", "percentile", "kl"]),
+        help="How the range of activations is chosen.  [default: mse]",
+    ),
+    click.option(
+        "--percentile",
+        type=float,
+        metavar="P",
+        help="Share of magnitudes that --calibration percentile keeps.  [99.99]",
+    ),
+    click.option(
+        "--effort",
+        type=click.Choice(["fast", "default", "best"]),
+        help="fast: exponents only; default: channels are equalized and weights rounded for the data, too; best: up to "
+        "ten times as long.",
+    ),
+    click.option(
+        "--algorithms", type=names, metavar="A,B", help="What may change weights, in place of what --effort says."
+    ),
+    click.option(
+        "--max-drop",
+        type=float,
+        metavar="POINTS",
+        help="Layers go to int16 until no more points are lost: of accuracy with --labels, else of agreement with "
+        "float.",
+    ),
+    click.option(
+        "--int16-budget",
+        type=share,
+        metavar="SHARE",
+        help="Layers go to int16 up to this share of the work: 10% or 0.1.",
+    ),
+    click.option(
+        "--labels", metavar="PATH", help="Classes of the calibration data, for --max-drop: .npy, .npz[:KEY] or .csv."
+    ),
+    click.option("--recipe", type=existing_file, help="Choices from a TOML or .espdl file; options override it."),
+)
+_BOARD: tuple[Callable[[Any], Any], ...] = (
+    click.option("--board", metavar="BOARD", help="Whether the model fits on it, see `tinsmith boards`."),
+    click.option(
+        "--internal",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        metavar="BYTES",
+        help="Internal RAM that activations may use; the rest lies in PSRAM.",
+    ),
+)
+_LOOKING: tuple[Callable[[Any], Any], ...] = (
+    click.option(
+        "--on", type=data_path, metavar="PATH", help="Samples to analyse; better others.  [default: those of --data]"
+    ),
+    click.option(
+        "--analyzed",
+        type=click.IntRange(min=1),
+        default=32,
+        show_default=True,
+        metavar="N",
+        help="Analyse at most N samples.",
+    ),
+)
+
 target_option = click.option("--target", metavar="CHIP", help="The chip, for files that do not name theirs.")
 esp_dl_option = click.option(
     "--esp-dl", metavar="VERSION", help="Version of ESP-DL in the firmware, such as 3.3.9, the default."
@@ -173,3 +238,12 @@ opening_options = _all(_OPENING)
 
 data_options = _all(_PICTURES)
 """How data become samples."""
+
+choosing_options = _all((*_CHOOSING, *_MODEL, *_OPENING, *_PICTURES, esp_dl_option))
+"""How a float model is quantized: what `tinsmith.quantize` takes by the same names."""
+
+board_options = _all(_BOARD)
+"""What the model has to fit into."""
+
+looking_options = _all(_LOOKING)
+"""Which samples are analysed."""

@@ -8,16 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tinsmith.cli.options import (
+    choosing_options,
     common_options,
-    data_options,
     data_path,
-    esp_dl_option,
-    existing_file,
     existing_model,
-    names,
-    opening_options,
-    share,
-    width_options,
     written_folder,
 )
 
@@ -33,41 +27,7 @@ if TYPE_CHECKING:
     metavar="PATH",
     help="Calibration data: .npy, .npz[:KEY], folder of images. A model quantized already (QDQ) may do without.",
 )
-@click.option("--target", metavar="CHIP", help="The chip, see `tinsmith targets`.  [default: esp32s3]")
-@esp_dl_option
-@width_options
-@click.option(
-    "--calibration",
-    type=click.Choice(["mse", "minmax", "percentile", "kl"]),
-    help="How the range of activations is chosen.  [default: mse]",
-)
-@click.option(
-    "--percentile", type=float, metavar="P", help="Share of magnitudes that --calibration percentile keeps.  [99.99]"
-)
-@click.option(
-    "--effort",
-    type=click.Choice(["fast", "default", "best"]),
-    help="fast: exponents only; default: channels are equalized and weights rounded for the data, too; best: up to ten "
-    "times as long.",
-)
-@click.option(
-    "--algorithms", type=names, metavar="A,B", help="What may change weights, in place of what --effort says."
-)
-@click.option(
-    "--max-drop",
-    type=float,
-    metavar="POINTS",
-    help="Layers go to int16 until no more points are lost: of accuracy with --labels, else of agreement with float.",
-)
-@click.option(
-    "--int16-budget", type=share, metavar="SHARE", help="Layers go to int16 up to this share of the work: 10% or 0.1."
-)
-@click.option(
-    "--labels", metavar="PATH", help="Classes of the calibration data, for --max-drop: .npy, .npz[:KEY] or .csv."
-)
-@click.option("--recipe", type=existing_file, help="Choices from a TOML or .espdl file; options override it.")
-@opening_options
-@data_options
+@choosing_options
 @click.option("--export-test-values", is_flag=True, help="Put a calibration sample and its exact outputs in the file.")
 @click.option("--name", default="model", show_default=True, help="Name of the files, without suffix.")
 @click.option("-o", "--output", "folder", type=written_folder, required=True, metavar="DIR", help="Where the files go.")
