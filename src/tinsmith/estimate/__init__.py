@@ -1,0 +1,1 @@
+"""What a program will cost on a chip."""
