@@ -19,6 +19,7 @@ from tinsmith.ops.steps import upper_bound
 from tinsmith.ops.tables import emit_unary
 from tinsmith.ops.unary import by_function, by_table_or, unary
 from tinsmith.ops.values import from_real, real, saturated
+from tinsmith.ops.work import Work, in_float, one_by_one, sized
 from tinsmith.targets import Target
 
 
@@ -33,6 +34,11 @@ def relu(call: Call) -> Sequence[Array]:
         return [saturated(call, np.maximum(x.data, 0))]
     values = real(x)
     return [from_real(call, np.where(values >= 0, values, np.float32(0)))]
+
+
+def relu_work(call: Call, shapes: Sequence[tuple[int, ...]]) -> Work:
+    """Vectors where the exponents agree, else float32 arithmetic."""
+    return (sized if call.arg(0).exponent == call.out.exponent else in_float)(call, shapes)
 
 
 def emit_relu(e: Emit) -> None:
@@ -152,7 +158,15 @@ def clip_passage(node: FloatNode) -> Passage | Weighted:
     return Passage.STOPS if upper_bound(node) is None else Passage.KEEPS
 
 
-RELU = unary("Relu", by_table_or(relu), lambda node, x: np.maximum(x, 0), emit=emit_relu, tied=True, passage=keeps)
+RELU = unary(
+    "Relu",
+    by_table_or(relu),
+    lambda node, x: np.maximum(x, 0),
+    emit=emit_relu,
+    tied=True,
+    passage=keeps,
+    work=relu_work,
+)
 
 OPERATORS = (
     RELU,
@@ -162,6 +176,7 @@ OPERATORS = (
         lambda node, x: np.where(x >= 0, x, x * node.real("alpha", 0.01)),
         tied=True,
         passage=keeps,
+        work=in_float,
     ),
     unary(
         "Clip",
@@ -171,11 +186,12 @@ OPERATORS = (
         lower=lower_clip,
         constraints=(constant_bounds, ordered_bounds),
         passage=clip_passage,
+        work=one_by_one,
     ),
     unary("Elu", by_function(_elu), _elu_meant),
     unary("Sigmoid", by_function(lambda call, x: sigmoid(x)), lambda node, x: _sigmoid_meant(x)),
     unary("Tanh", by_function(lambda call, x: tanh(x)), lambda node, x: np.tanh(x)),
-    unary("HardSigmoid", by_function(_hard_sigmoid), _hard_sigmoid_meant),
+    unary("HardSigmoid", by_function(_hard_sigmoid), _hard_sigmoid_meant, work=in_float),
     unary("HardSwish", by_function(_hard_swish), lambda node, x: x * np.clip(x / 6 + 0.5, 0, 1)),
     unary(
         "Swish",

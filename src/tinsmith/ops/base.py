@@ -19,6 +19,7 @@ from tinsmith.ops.layouts import LayoutRule, Perm, original
 from tinsmith.ops.lowering import Lowering, lower_plain
 from tinsmith.ops.passage import Passage, Weighted, stops
 from tinsmith.ops.ports import ACTIVATION, RAW, Ports
+from tinsmith.ops.work import Working, copies
 from tinsmith.targets import OLDEST, Target, Version
 
 Precision = Literal["int8", "int16", "float32"]
@@ -118,6 +119,7 @@ class Operator:
             (see `tinsmith.ops.pointwise`).
         passage: What becomes of factors on the channels of its inputs (see `tinsmith.ops.passage`).
         reuse: Whether its output may take the memory of its input (see `tinsmith.estimate.memory`).
+        work: What a program's node makes the chip do, given the shapes of its outputs (see `tinsmith.estimate.work`).
     """
 
     name: str
@@ -141,6 +143,7 @@ class Operator:
     function: Callable[..., Array] | None = None
     passage: Callable[[FloatNode], Passage | Weighted] = stops
     reuse: Reuse = Reuse.DIRTY
+    work: Working = copies
 
     def first_version(self, precision: Precision) -> Version:
         """The first ESP-DL release known to run the operator in that precision, which is one of `types`."""

@@ -16,6 +16,7 @@ from tinsmith.ops.layouts import elementwise
 from tinsmith.ops.lowering import PLAIN, Lowering, Slot, layout_doc, plain_attributes
 from tinsmith.ops.places import common_layout, operand
 from tinsmith.ops.ports import ACTIVATION, BOOL, Ports
+from tinsmith.ops.work import sized
 from tinsmith.quant.format import Format
 from tinsmith.targets import Target
 
@@ -96,6 +97,7 @@ OPERATORS = tuple(
         constraints=(few_dimensions,),
         rules=(equal_exponents, merged_dimensions_rule),
         cost=element_cost,
+        work=sized,
     )
     for name in FUNCTIONS
 )

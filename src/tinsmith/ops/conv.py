@@ -20,6 +20,7 @@ from tinsmith.ops.linear import (
     quantized_weights,
     sums_fit,
 )
+from tinsmith.ops.linear_work import convolution
 from tinsmith.ops.lowering import Lowering
 from tinsmith.ops.passage import Passage, Weighted
 from tinsmith.ops.ports import Ports
@@ -117,5 +118,6 @@ OPERATORS = (
         fuses_relu=True,
         passage=passage,
         reuse=Reuse.NONE,
+        work=convolution,
     ),
 )

@@ -25,6 +25,7 @@ from tinsmith.ops.passage import Passage, stops
 from tinsmith.ops.places import common_layout, operand
 from tinsmith.ops.tables import emit_by_table
 from tinsmith.ops.values import from_real, power, real, rounded
+from tinsmith.ops.work import functions, in_float
 from tinsmith.quant.rounding import qrange
 from tinsmith.targets import OLDEST, Target, Version
 
@@ -127,6 +128,7 @@ def sign_of_the_dividend(call: Call) -> str | None:
     return "the runtime takes the remainder with the sign of the dividend, whatever fmod says: export it with fmod=1."
 
 
+MOD_SINCE = Version(3, 3, 0)
 OPERATORS = tuple(
     Operator(
         name,
@@ -141,10 +143,11 @@ OPERATORS = tuple(
         cost=element_cost,
         passage=passage,
         reuse=reuse,
+        work=work,
     )
-    for name, compute, emit, since, limits, rules, passage, reuse in (
-        ("Div", div, emit_div, OLDEST, (), (), lambda node: Passage.QUOTIENT, Reuse.NONE),
-        ("Mod", mod, emit_mod, Version(3, 3, 0), (float_remainder,), (sign_of_the_dividend,), stops, Reuse.DIRTY),
-        ("Pow", pow_, emit_pow, Version(3, 2, 4), (), (), stops, Reuse.NONE),
+    for name, compute, emit, since, limits, rules, passage, reuse, work in (
+        ("Div", div, emit_div, OLDEST, (), (), lambda node: Passage.QUOTIENT, Reuse.NONE, in_float),
+        ("Mod", mod, emit_mod, MOD_SINCE, (float_remainder,), (sign_of_the_dividend,), stops, Reuse.DIRTY, in_float),
+        ("Pow", pow_, emit_pow, Version(3, 2, 4), (), (), stops, Reuse.NONE, functions),
     )
 )

@@ -22,6 +22,7 @@ from tinsmith.ops.passage import Passage
 from tinsmith.ops.places import common_layout, operand
 from tinsmith.ops.ports import ACTIVATION, Ports
 from tinsmith.ops.values import power, rounded, saturated, shifted
+from tinsmith.ops.work import Work, Working, in_float, sized
 from tinsmith.targets import Target
 
 
@@ -100,6 +101,11 @@ def emit_mul(e: Emit) -> None:
     return e.give(result, layout=layout, rank=rank)
 
 
+def product_work(call: Call, shapes: Sequence[tuple[int, ...]]) -> Work:
+    """Vectors where the vector kernel runs, else float32 arithmetic."""
+    return (sized if not call.is_float and mul_in_integers(call) else in_float)(call, shapes)
+
+
 def sum_ports(node: FloatNode, target: Target) -> Ports:
     """Raw integers are added: both operands must arrive with the output's exponent."""
     return Ports((ACTIVATION, ACTIVATION), (ACTIVATION,), tied=(0, 1))
@@ -139,6 +145,7 @@ def _binary(
     rule: Callable[[Call], str | None],
     factors: Passage,
     reuse: Reuse,
+    work: Working = sized,
 ) -> Operator:
     return Operator(
         name,
@@ -152,11 +159,12 @@ def _binary(
         cost=element_cost,
         passage=lambda node: factors,
         reuse=reuse,
+        work=work,
     )
 
 
 OPERATORS = (
     _binary("Add", add, emit_sum("Add"), sum_ports, equal_exponents, Passage.SUMS, Reuse.DIRTY),
     _binary("Sub", sub, emit_sum("Sub"), sum_ports, equal_exponents, Passage.SUMS, Reuse.NONE),
-    _binary("Mul", mul, emit_mul, product_ports, right_shift, Passage.PRODUCT, Reuse.NONE),
+    _binary("Mul", mul, emit_mul, product_ports, right_shift, Passage.PRODUCT, Reuse.NONE, product_work),
 )

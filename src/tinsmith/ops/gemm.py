@@ -26,6 +26,7 @@ from tinsmith.ops.linear import (
 )
 from tinsmith.ops.linear_emit import product
 from tinsmith.ops.linear_plan import need_constants
+from tinsmith.ops.linear_work import matrix_product
 from tinsmith.ops.lowering import Lowering
 from tinsmith.ops.packing import layout_doc, pack, unpack
 from tinsmith.ops.passage import Passage, Weighted
@@ -133,5 +134,6 @@ OPERATORS = (
         fuses_relu=True,
         passage=passage,
         reuse=Reuse.NONE,
+        work=matrix_product,
     ),
 )

@@ -15,6 +15,7 @@ from tinsmith.ops.layouts import passive
 from tinsmith.ops.lowering import Lowering, function_table, lower_unary, plain_attributes
 from tinsmith.ops.tables import emit_unary, int8_table, looked_up, table_exponent_rule
 from tinsmith.ops.unary import element_cost, same_shape, unary
+from tinsmith.ops.work import in_float, table_or
 from tinsmith.program import DType
 
 INT16_STEP = 1
@@ -141,6 +142,7 @@ OPERATORS = (
         layout=passive,
         rules=(table_exponent_rule, int16_table_rule),
         cost=element_cost,
+        work=table_or(in_float),
         importable=False,
     ),
 )

@@ -7,6 +7,7 @@ import numpy as np
 from tinsmith.ops.base import INTEGER, Cost, Operator, Reuse, constraint
 from tinsmith.ops.floatnode import FloatNode
 from tinsmith.ops.linear import legal_shifts, linear_ports
+from tinsmith.ops.linear_work import matrix_product
 from tinsmith.ops.matmul_emit import emit
 from tinsmith.ops.matmul_kernel import compute, shape
 from tinsmith.ops.matmul_lower import layout, lower
@@ -57,5 +58,6 @@ OPERATORS = (
         fuses_relu=True,
         passage=passage,
         reuse=Reuse.NONE,
+        work=matrix_product,
     ),
 )

@@ -20,6 +20,7 @@ from tinsmith.ops.ports import ACTIVATION, FLOAT, Ports
 from tinsmith.ops.softmax import running_sum
 from tinsmith.ops.unary import same_shape
 from tinsmith.ops.values import from_real, narrow_sum, power, real, rounded
+from tinsmith.ops.work import in_float
 from tinsmith.targets import Target, Version
 
 EPSILON = 1e-5
@@ -212,6 +213,7 @@ OPERATORS = (
         constraints=(constraint(_weights_fit), constraint(_one_output)),
         rules=(_same_type, _sum_fits),
         cost=_cost,
+        work=in_float,
     ),
     Operator(
         "RMSNormalization",
@@ -224,6 +226,7 @@ OPERATORS = (
         constraints=(constraint(_weights_fit),),
         rules=(_float_weight, _squares_fit),
         cost=_cost,
+        work=in_float,
     ),
     Operator(
         "LpNormalization",
@@ -236,5 +239,6 @@ OPERATORS = (
         lower=lower_with_axis,
         constraints=(constraint(_p),),
         cost=_cost,
+        work=in_float,
     ),
 )

@@ -12,6 +12,7 @@ from tinsmith.ops.emit import FLOAT32, FLOAT64, Emit, NotExpressible
 from tinsmith.ops.floatmath import Float32
 from tinsmith.ops.floatnode import FloatNode
 from tinsmith.ops.layouts import spatial
+from tinsmith.ops.linear_work import pooling
 from tinsmith.ops.lowering import Lowering
 from tinsmith.ops.movers import same_format
 from tinsmith.ops.passage import channelwise
@@ -244,6 +245,7 @@ OPERATORS = (
         passage=channelwise,
         passive=True,
         reuse=Reuse.NONE,
+        work=pooling(lambda call: walk_of(call).kernel),
     ),
     Operator(
         "AveragePool",
@@ -259,6 +261,7 @@ OPERATORS = (
         cost=pool_cost,
         passage=channelwise,
         reuse=Reuse.NONE,
+        work=pooling(lambda call: walk_of(call).kernel),
     ),
     Operator(
         "GlobalAveragePool",
@@ -273,5 +276,6 @@ OPERATORS = (
         cost=pool_cost,
         passage=channelwise,
         reuse=Reuse.NONE,
+        work=pooling(lambda call: walk_of(call).kernel),
     ),
 )

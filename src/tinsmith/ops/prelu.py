@@ -20,11 +20,13 @@ from tinsmith.ops.ports import ACTIVATION, Ports
 from tinsmith.ops.tables import emit_unary
 from tinsmith.ops.unary import by_table_or, element_cost, same_shape
 from tinsmith.ops.values import saturated
+from tinsmith.ops.work import Work, in_float, one_by_one, sized, table_or
 from tinsmith.program import Attribute
 from tinsmith.quant.rounding import wrap
 from tinsmith.targets import PReluStyle, Target
 
 VECTOR = (PReluStyle.VECTOR_SATURATING, PReluStyle.VECTOR_WRAPPING)
+WITH_VECTORS = (*VECTOR, PReluStyle.FLOOR_WRAPPING)
 WRAPPING = (PReluStyle.VECTOR_WRAPPING, PReluStyle.FLOOR_WRAPPING)
 
 
@@ -174,6 +176,13 @@ def _lower_apart(call: Lowering, integers: Array) -> None:
     step("Add", [above, step("Mul", [below, factor], "scaled")])
 
 
+def prelu_work(call: Call, shapes: Sequence[tuple[int, ...]]) -> Work:
+    """Vectors where the chip has such a kernel, else one element at a time."""
+    if call.is_float:
+        return in_float(call, shapes)
+    return (sized if call.target.prelu[call.bits] in WITH_VECTORS else one_by_one)(call, shapes)
+
+
 @constraint
 def constant_slopes(node: FloatNode, target: Target) -> bool:
     """Its slopes are computed at run time, and the chip needs them in the file; give them as constants."""
@@ -214,5 +223,6 @@ OPERATORS = (
         rules=(one_exponent,),
         cost=element_cost,
         passage=keeps,
+        work=table_or(prelu_work),
     ),
 )

@@ -10,6 +10,7 @@ from tinsmith.ops.base import Operator, Reuse, Shape
 from tinsmith.ops.call import Array, Call
 from tinsmith.ops.floatmath import Float32, sigmoid, tanh
 from tinsmith.ops.gates import GATE_HIGH, GATE_LOW, Dot, float_dot, gates_of, rounded
+from tinsmith.ops.linear_work import recurrent
 from tinsmith.ops.movers import refuse
 from tinsmith.ops.recurrence import Layer, Recurrence, State, Step
 from tinsmith.ops.recurrent_lower import CONSTRAINTS, cost, lower_gru, lower_lstm, recurrent_ports
@@ -207,6 +208,7 @@ OPERATORS = (
         cost=cost,
         wraps=True,
         reuse=Reuse.NONE,
+        work=recurrent,
     ),
     Operator(
         "LSTM",
@@ -219,5 +221,6 @@ OPERATORS = (
         cost=cost,
         wraps=True,
         reuse=Reuse.NONE,
+        work=recurrent,
     ),
 )

@@ -21,6 +21,7 @@ from tinsmith.ops.reduce_axes import group_count, node_axes, reduced_axes, reduc
 from tinsmith.ops.reduce_emit import emit_extreme, emit_mean, emit_total
 from tinsmith.ops.softmax import LARGEST_EXPONENT, running_sum
 from tinsmith.ops.values import from_real, narrow_sum, power, saturated, shifted
+from tinsmith.ops.work import in_float
 from tinsmith.quant.rounding import wrap
 from tinsmith.targets import Target, Version
 
@@ -219,6 +220,7 @@ def _reduction(
         rules=(_few_groups, *((same_format,) if moves else ()), *rules),
         cost=_cost,
         passive=moves,
+        work=in_float,
     )
 
 

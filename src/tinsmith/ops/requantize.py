@@ -13,6 +13,7 @@ from tinsmith.ops.layouts import passive
 from tinsmith.ops.places import common_layout
 from tinsmith.ops.unary import element_cost, same_shape
 from tinsmith.ops.values import from_real, real, shifted
+from tinsmith.ops.work import sized
 from tinsmith.program import DType
 
 LEFT_SHIFTS = {(8, 8): 6, (16, 8): 4}
@@ -68,6 +69,7 @@ OPERATORS = tuple(
         rules=(left_shift_limit,),
         cost=element_cost,
         importable=False,
+        work=sized,
     )
     for name in ("QuantizeLinear", "DequantizeLinear", "RequantizeLinear")
 )

@@ -25,6 +25,7 @@ from tinsmith.ops.movers import (
     same_format,
 )
 from tinsmith.ops.passage import moves
+from tinsmith.ops.work import nothing
 from tinsmith.targets import Target
 
 # ---- the exact result: what each operator says the new dimensions are
@@ -214,6 +215,7 @@ def _reshaping(name: str, shape: Callable[[Call], Shape]) -> Operator:
         passive=True,
         passage=moves,
         reuse=Reuse.CLEAN,
+        work=nothing,
     )
 
 

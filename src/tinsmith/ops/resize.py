@@ -20,6 +20,7 @@ from tinsmith.ops.resize_limits import CONSTRAINTS, RULES, unfilled
 from tinsmith.ops.resize_positions import Stretch, corners, factors_of, float_stretches, is_linear, stretches_of
 from tinsmith.ops.resize_steps import blends, lower_steps, picks
 from tinsmith.ops.values import from_real, real, shifted
+from tinsmith.ops.work import Work, copies, in_float
 from tinsmith.program import Attribute
 from tinsmith.targets import Target
 
@@ -136,6 +137,11 @@ def resize_cost(node: FloatNode) -> Cost:
     return Cost(elements * 2 * (node.input(0).rank - 2) if linear else 0, "resize")
 
 
+def resize_work(call: Call, shapes: Sequence[tuple[int, ...]]) -> Work:
+    """Nearest: the channels of a position are copied; linear: float32 arithmetic."""
+    return (in_float if call.attr("mode", "nearest") == "linear" else copies)(call, shapes)
+
+
 OPERATORS = (
     Operator(
         "Resize",
@@ -151,5 +157,6 @@ OPERATORS = (
         cost=resize_cost,
         passage=channelwise,
         reuse=Reuse.NONE,
+        work=resize_work,
     ),
 )

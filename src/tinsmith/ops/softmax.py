@@ -18,6 +18,7 @@ from tinsmith.ops.places import common_layout, placed_shape
 from tinsmith.ops.ports import ACTIVATION, FLOAT, Ports
 from tinsmith.ops.tables import gathered
 from tinsmith.ops.values import power, real
+from tinsmith.ops.work import Work, functions, in_float
 from tinsmith.targets import Target, Version
 
 LARGEST_EXPONENT = -1
@@ -113,6 +114,11 @@ def _cost(node: FloatNode) -> Cost:
     return Cost(0, "softmax")
 
 
+def softmax_work(call: Call, shapes: Sequence[tuple[int, ...]]) -> Work:
+    """int8: exponentials from a table; else one for each element."""
+    return (in_float if call.arg(0).data.dtype == np.int8 else functions)(call, shapes)
+
+
 OPERATORS = (
     Operator(
         "Softmax",
@@ -125,6 +131,7 @@ OPERATORS = (
         rules=(_finite,),
         cost=_cost,
         reuse=Reuse.NONE,
+        work=softmax_work,
     ),
     Operator(
         "LogSoftmax",
@@ -137,5 +144,6 @@ OPERATORS = (
         rules=(_finite,),
         cost=_cost,
         reuse=Reuse.NONE,
+        work=softmax_work,
     ),
 )

@@ -14,6 +14,7 @@ from tinsmith.ops.layouts import Perm, identity, passive
 from tinsmith.ops.movers import axis_of, refuse, same_format
 from tinsmith.ops.passage import moves
 from tinsmith.ops.places import common_layout
+from tinsmith.ops.work import nothing, one_by_one
 
 
 def perm_of(call: Call) -> Perm:
@@ -82,6 +83,7 @@ OPERATORS = (
         passage=moves,
         permutes=float_perm,
         reuse=Reuse.NONE,
+        work=one_by_one,
     ),
     Operator(
         "Identity",
@@ -92,5 +94,6 @@ OPERATORS = (
         passive=True,
         passage=moves,
         reuse=Reuse.CLEAN,
+        work=nothing,
     ),
 )

@@ -17,6 +17,7 @@ from tinsmith.ops.passage import Passage, Weighted, stops
 from tinsmith.ops.ports import Ports
 from tinsmith.ops.tables import emit_unary, int8_table, looked_up, table_exponent_rule
 from tinsmith.ops.values import from_real, real
+from tinsmith.ops.work import Working, functions, table_or
 from tinsmith.targets import Target
 
 Compute = Callable[[Call], Sequence[Array]]
@@ -72,6 +73,7 @@ def unary(
     constraints: tuple[Constraint, ...] = (),
     rules: tuple[Callable[[Call], str | None], ...] = (),
     passage: Callable[[FloatNode], Passage | Weighted] = stops,
+    work: Working = functions,
 ) -> Operator:
     """An operator on one variable.
 
@@ -87,6 +89,7 @@ def unary(
         constraints: Limits of float nodes.
         rules: Limits of program nodes.
         passage: What becomes of factors on its input's channels.
+        work: What it makes the chip do where it has no table.
     """
 
     def lower_default(call: Lowering) -> None:
@@ -109,4 +112,5 @@ def unary(
         cost=element_cost,
         passage=passage,
         function=lambda node, x, *_: meant(node, x),
+        work=table_or(work),
     )
