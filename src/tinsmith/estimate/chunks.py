@@ -56,7 +56,7 @@ class Memory:
         return cls([whole], [whole], grows=False)
 
     def take(self, size: int) -> Chunk | None:
-        """A chunk of ``size`` bytes, rounded up; None where the memory cannot grow and no free chunk is large enough."""
+        """A chunk of ``size`` bytes, rounded up; None where the memory cannot grow and no free chunk is that large."""
         wanted = aligned(size)
         chunk = next((chunk for chunk in self.free if chunk.size >= size), None)
         if chunk is not None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tinsmith.errors import RecipeError
 from tinsmith.estimate.chunks import ALIGNMENT, Chunk, Memory
-from tinsmith.estimate.sharing import Tenant, last_step, shared, tenants
+from tinsmith.estimate.sharing import Tenant, last_step, shared, spoiled, tenants
 from tinsmith.ops.inference import placeholders
 from tinsmith.program import Program
 from tinsmith.targets import Target
@@ -47,10 +47,12 @@ class MemoryPlan:
     Attributes:
         steps: The names of the nodes, one a step.
         buffers: In the order in which they are taken.
-        live: Bytes that are taken at each step. The largest may be less than `peak`: there can be holes between buffers.
+        live: Bytes that are taken at each step. The largest may be less than `peak`: there can be holes between them.
         internal: Bytes of internal RAM that were allowed, rounded down to 16. The runtime reserves all of them.
         internal_peak: Bytes of them up to the end of the last buffer.
         external_peak: Bytes of the other memory: what the runtime reserves there.
+        overwritten: Tensors whose memory the planner gives away while they are still needed: they take over a buffer
+            unchanged (a Reshape) that is then overwritten through another name. The chip computes something wrong.
     """
 
     steps: tuple[str, ...]
@@ -59,6 +61,7 @@ class MemoryPlan:
     internal: int
     internal_peak: int
     external_peak: int
+    overwritten: tuple[str, ...] = ()
 
     @property
     def peak(self) -> int:
@@ -100,7 +103,15 @@ def plan_memory(program: Program, target: Target, internal: int = 0) -> MemoryPl
     groups = shared(tenants(program, placeholders(program, target)))
     buffers = tuple(_lay_out(groups, len(program.nodes), [inside, outside] if allowed else [outside], inside))
     live = tuple(sum(buffer.size for buffer in buffers if buffer.at(step)) for step in range(len(program.nodes)))
-    return MemoryPlan(tuple(node.name for node in program.nodes), buffers, live, allowed, inside.peak, outside.peak)
+    return MemoryPlan(
+        tuple(node.name for node in program.nodes),
+        buffers,
+        live,
+        allowed,
+        inside.peak,
+        outside.peak,
+        tuple(spoiled(groups, len(program.nodes))),
+    )
 
 
 def _lay_out(

@@ -50,6 +50,18 @@ class Tenant:
             found = found.leader
         return found
 
+    @property
+    def overwrites(self) -> bool:
+        """Whether it takes another tensor's memory and overwrites it."""
+        return self.leader is not None and self.leader.dirty is self
+
+    def written(self) -> int:
+        """The step that wrote the elements it shows: earlier than `start` where nothing changed them."""
+        found = self
+        while found.leader is not None and not found.overwrites:
+            found = found.leader
+        return found.start
+
     def read(self, step: int) -> None:
         """A node reads it: whoever would have overwritten it needs memory of its own, and it lives on."""
         if self.dirty is not None:
@@ -117,3 +129,18 @@ def shared(found: list[Tenant]) -> dict[Tenant, list[Tenant]]:
 def last_step(group: list[Tenant], steps: int) -> int:
     """The last step at which any of those that share a piece of memory is needed."""
     return max(steps - 1 if tenant.last is None else tenant.last for tenant in group)
+
+
+def spoiled(groups: Mapping[Tenant, list[Tenant]], steps: int) -> Iterator[str]:
+    """The tensors that something else overwrites before their last use.
+
+    Taking over a buffer is decided between two tensors, so a tensor that shows another one's elements (a Reshape's
+    output) may be overwritten although that other one is read later.
+    """
+    for group in groups.values():
+        writes = [tenant.start for tenant in group if tenant.overwrites and tenant.size]
+        for tenant in group:
+            written = tenant.written()
+            uses = [*tenant.reads, steps] if tenant.stays else tenant.reads
+            if tenant.size and any(written < write < use for write in writes for use in uses):
+                yield tenant.name
