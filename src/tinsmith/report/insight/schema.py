@@ -294,7 +294,7 @@ class Insight:
         model: Name of the model.
         target: The chip.
         esp_dl: Version of the runtime.
-        made_with: tinsmith and its version.
+        made_with: The tool that wrote the program, and its version.
         effort: Of the recipe; empty for files of other tools.
         recipe: As TOML; empty for files of other tools.
         precisions: Number of layers by precision.
@@ -308,6 +308,7 @@ class Insight:
         boards: Common boards with this chip.
         actions: What to do next, the most promising first.
         notes: What else a user should know.
+        reported_by: tinsmith and its version that made the report; `made_with` is the tool that made the file.
     """
 
     model: str
@@ -327,3 +328,4 @@ class Insight:
     boards: tuple[BoardFit, ...]
     actions: tuple[Action, ...]
     notes: tuple[str, ...] = ()
+    reported_by: str = ""
