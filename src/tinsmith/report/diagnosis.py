@@ -1,0 +1,249 @@
+"""From what is left of a layer's noise without each possible cause to causes with evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tinsmith.algorithms.groups import Groups, group
+from tinsmith.calibrate.candidates import fit_exponent
+from tinsmith.quant.format import Format
+from tinsmith.report.channels import channel_axis, largest_of, spread_bits, weights_index
+from tinsmith.report.insight.schema import Cause, CauseKind
+from tinsmith.report.remedies import Remedies
+from tinsmith.report.tensors import Seen, TensorStatistics
+from tinsmith.report.variants import FEW, FEW_WEIGHTS
+from tinsmith.report.whatif import Mechanism, Part, Variant
+from tinsmith.simulator.headroom import narrowest
+
+if TYPE_CHECKING:
+    from tinsmith.quantized import Quantized
+
+ENOUGH = 0.4
+"""Share of a layer's noise that goes away with a cause."""
+PART = 0.25
+"""Share of a layer's noise from which a tensor is asked for causes."""
+MOST = 2
+
+_KINDS: Mapping[Mechanism, CauseKind] = {
+    "channels": "channel imbalance",
+    "few": "outliers",
+    "clipping": "outliers",
+    "own": "shared exponent",
+    "unsaturated": "saturating accumulator",
+    "centred": "mean shift",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    kind: CauseKind
+    share: float
+    variant: Variant
+
+
+class Diagnosis:
+    """Names causes.
+
+    Args:
+        quantized: The network.
+        statistics: Of its tensors.
+        remedies: What addresses causes.
+        noise: What each variant of each layer leaves at the outputs.
+    """
+
+    def __init__(
+        self, quantized: Quantized, statistics: TensorStatistics, remedies: Remedies, noise: Mapping[Variant, float]
+    ) -> None:
+        self._quantized = quantized
+        self._statistics = statistics
+        self._remedies = remedies
+        self._noise = noise
+        self._nodes = {node.name: node for node in quantized.network.nodes}
+        bits = {name: decision.bits for name, decision in quantized.placement.items()}
+        self._groups: Groups = group(quantized.network, bits, quantized.target)
+
+    def causes(self, layer: str) -> tuple[Cause, ...]:
+        """The causes of a layer's noise, the one that explains most first."""
+        base = self._noise[Variant(layer)]
+        if base <= 0:
+            return ()
+        found = sorted(self._candidates(layer), key=lambda one: -one.share)
+        chosen = self._without_followers(found)[:MOST] or self._too_coarse(layer)
+        return tuple(
+            Cause(
+                one.kind,
+                self._evidence(one, base),
+                self._remedies.action(one.kind, layer, one.variant.part, one.variant.tensor, one.share),
+            )
+            for one in chosen
+        )
+
+    def _share(self, variant: Variant) -> float:
+        """What goes away of the layer's noise."""
+        return 1 - self._noise[variant] / self._noise[Variant(variant.layer)]
+
+    def _candidates(self, layer: str) -> Iterator[_Found]:
+        for variant in self._noise:
+            if variant.layer != layer or variant.mechanism in ("none", "exact"):
+                continue
+            share = self._share(variant)
+            exact = Variant(layer, variant.part, "exact", variant.tensor)
+            if share < ENOUGH or (exact in self._noise and self._share(exact) < PART):
+                continue
+            if variant.mechanism == "own" and not self._tied_to(variant.tensor):
+                yield _Found("outliers", share, variant)
+            elif variant.mechanism == "centred":
+                seen = self._seen(layer)
+                if seen is not None and seen.shifted >= ENOUGH:
+                    yield _Found("mean shift", min(share, seen.shifted), variant)
+            else:
+                yield _Found(_KINDS[variant.mechanism], share, variant)
+
+    def _without_followers(self, found: list[_Found]) -> list[_Found]:
+        """Without what follows from another: one tensor has one cause, and what is off anyway is off in the mean."""
+        kept: list[_Found] = []
+        for one in sorted(
+            found, key=lambda one: (one.kind == "mean shift", -one.share - _FIRST.get(one.variant.mechanism, 0))
+        ):
+            same = [
+                other
+                for other in kept
+                if (other.variant.part, other.variant.tensor) == (one.variant.part, one.variant.tensor)
+            ]
+            if same or (one.kind == "mean shift" and kept):
+                continue
+            kept.append(one)
+        return kept
+
+    def _too_coarse(self, layer: str) -> list[_Found]:
+        """The part whose rounding makes most of the noise."""
+        if self._quantized.placement[layer].bits != 8:
+            return []
+        parts = [v for v in self._noise if v.layer == layer and v.mechanism == "exact"]
+        worst = max(parts, key=self._share)
+        return [_Found("too coarse", self._share(worst), worst)]
+
+    def _evidence(self, one: _Found, base: float) -> str:
+        left = self._noise[one.variant]
+        fall = f"the layer's noise at the outputs would be {_percent(left)} instead of {_percent(base)}"
+        return f"{self._numbers(one)} {_WITHOUT[one.variant.mechanism]}, {fall}."
+
+    def _numbers(self, one: _Found) -> str:
+        variant = one.variant
+        if variant.mechanism == "unsaturated":
+            bits = narrowest(self._quantized.target, self._quantized.placement[variant.layer].bits)
+            return f"Sums of products saturate the {bits}-bit accumulator."
+        if variant.mechanism == "centred":
+            return self._shift(variant.layer)
+        if variant.part == "weights":
+            return self._weights(variant)
+        seen, chosen = self._statistics.of(variant.tensor), self._format(variant)
+        if seen is None or chosen is None:
+            return _ROUNDED[variant.part]
+        return self._value(variant, seen, chosen)
+
+    def _shift(self, layer: str) -> str:
+        seen = self._seen(layer)
+        assert seen is not None
+        worst = int(np.argmax(np.abs(seen.shift)))
+        return (
+            f"{seen.shifted:.0%} of the noise at its output is a constant shift of each channel, "
+            f"{seen.shift[worst]:+.3g} in channel {worst}."
+        )
+
+    def _weights(self, variant: Variant) -> str:
+        node = self._nodes[variant.layer]
+        index = weights_index(node, self._quantized)
+        assert index is not None
+        weights = node.const(index)
+        assert weights is not None
+        if variant.mechanism == "few":
+            return f"{FEW_WEIGHTS:.0%} of the weights {variant.tensor!r} take {self._bits_of_few_weights} bits of 8."
+        largest = largest_of(weights, channel_axis(node, self._quantized, index))
+        if variant.mechanism == "channels":
+            return _unlike(f"the weights {variant.tensor!r}", largest)
+        return f"The weights {variant.tensor!r} are rounded to 8 bits, and fill them."
+
+    _bits_of_few_weights = "two or more"
+
+    def _value(self, variant: Variant, seen: Seen, chosen: Format) -> str:
+        name, limit = repr(variant.tensor), chosen.largest
+        reach = max(seen.highest, -seen.lowest)
+        if variant.mechanism == "channels":
+            return _unlike(name, seen.largest)
+        if variant.mechanism == "few":
+            return f"{FEW:.1%} of {name} reach {reach:.3g}, all else stays below {seen.reach(FEW):.3g}."
+        if variant.mechanism == "clipping":
+            return f"{seen.clipped:.2%} of {name} lie beyond {limit:.3g}, where its format ends, up to {reach:.3g}."
+        if variant.mechanism == "own":
+            own = fit_exponent(seen.lowest, seen.highest, chosen.bits)
+            tied = self._tied_to(variant.tensor)
+            shared = f"the exponent that it shares with {tied!r}" if tied else "which the calibration samples asked for"
+            return f"{name} reaches {reach:.3g} and needs steps of 2^{own}; it has 2^{chosen.exponent}, {shared}."
+        step = 2.0**chosen.exponent
+        return f"{name} reaches {reach:.3g} and fills its format, which ends at {limit:.3g}; its steps are {step:.3g}."
+
+    def _format(self, variant: Variant) -> Format | None:
+        formats = self._quantized.formats
+        if variant.part != "input":
+            return formats.values.get(variant.tensor)
+        node = self._nodes[variant.layer]
+        for index, operand in enumerate(node.inputs):
+            if operand is not None and operand.name == variant.tensor:
+                return formats.at(node.name, index, operand.name)
+        return formats.values.get(variant.tensor)
+
+    def _tied_to(self, value: str) -> str:
+        """Of the values that share a value's exponent the one that reaches farthest; empty where it is alone."""
+        index = self._groups.of.get(value)
+        others = [] if index is None else [name for name in self._groups.measured[index] if name != value]
+        seen = {name: found for name in others if (found := self._statistics.of(name)) is not None}
+        return max(seen, key=lambda name: float(seen[name].largest.max()), default=others[0] if others else "")
+
+    def _seen(self, layer: str) -> Seen | None:
+        """Of the layer's own output, its activation included."""
+        node = self._nodes[layer]
+        for name in self._outputs(layer):
+            if (found := self._statistics.of(name)) is not None:
+                return found
+        return self._statistics.of(node.outputs[0].name)
+
+    def _outputs(self, layer: str) -> list[str]:
+        return [v.tensor for v in self._noise if v.layer == layer and v.part == "output" and v.mechanism == "exact"]
+
+
+_FIRST: Mapping[Mechanism, float] = {"own": 0.3, "few": 0.05}
+"""An exponent of its own for each channel is never coarser than one for all of them: it is the cause only if it takes
+much more noise away than what is simpler."""
+
+_WITHOUT: Mapping[Mechanism, str] = {
+    "exact": "Were this not rounded",
+    "channels": "With an exponent for each channel",
+    "few": "Without these",
+    "clipping": "Were they not cut off",
+    "own": "With an exponent of its own",
+    "unsaturated": "In a wider one",
+    "centred": "With biases that take it away",
+}
+_ROUNDED: Mapping[Part, str] = {
+    "input": "What it reads is rounded to 8 bits.",
+    "output": "What it computes is rounded to 8 bits.",
+    "inside": "Its own arithmetic rounds.",
+}
+
+
+def _unlike(name: str, largest: np.ndarray) -> str:
+    present = np.where(largest > 0, largest, np.nan)
+    worst = int(np.nanargmax(present))
+    return (
+        f"Channel {worst} of {name} reaches {largest[worst]:.3g}, the median channel {np.nanmedian(present):.3g}: "
+        f"{spread_bits(largest):.1f} bits of 8."
+    )
+
+
+def _percent(noise: float) -> str:
+    return f"{100 * noise:.2g} %"

@@ -1,0 +1,142 @@
+"""Which differences are worth trying on a layer: those that what was seen of its tensors leaves room for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tinsmith.algorithms.carry import rounded
+from tinsmith.calibrate.candidates import fit_exponent, fit_exponents
+from tinsmith.ops.floatnode import Array
+from tinsmith.quant.format import Format
+from tinsmith.report.channels import channel_axis
+from tinsmith.report.tensors import Seen, TensorStatistics
+from tinsmith.report.whatif import Change, Emulated, Mechanism, Values, Variant
+from tinsmith.simulator.headroom import narrowest
+
+if TYPE_CHECKING:
+    from tinsmith.quantized import Quantized
+    from tinsmith.targets import Target
+
+FEW = 0.001
+"""Share of the elements that are outliers at most."""
+FEW_WEIGHTS = 0.01
+"""The same among weights, which are fewer."""
+GAP = 2
+"""Bits that outliers take at least: a bell curve has a few elements one bit beyond the others."""
+
+Run = Callable[[Values], dict[str, Array]]
+
+
+def variants(emulated: Emulated, quantized: Quantized, statistics: TensorStatistics) -> Iterator[tuple[Variant, Run]]:
+    """The layer as it is, and with each difference that could matter.
+
+    Args:
+        emulated: The layer.
+        quantized: The network.
+        statistics: Of its tensors.
+    """
+    layer = emulated.step.node.name
+    yield Variant(layer), emulated.as_on_chip
+    yield Variant(layer, "inside", "exact"), emulated.not_rounded_inside
+    bits = quantized.placement[layer].bits
+    if emulated.weights is not None and narrowest(quantized.target, bits) is not None:
+        yield Variant(layer, "accumulator", "unsaturated"), emulated.unsaturated()
+    yield from _of_weights(emulated, quantized)
+    for operand in emulated.inputs:
+        for mechanism, change in _of_value(operand.name, emulated.arriving(operand.name), quantized, statistics):
+            yield Variant(layer, "input", mechanism, operand.name), emulated.changed(inputs={operand.name: change})
+    for output in emulated.step.outputs:
+        for mechanism, change in _of_value(output.name, emulated.leaving(output.name), quantized, statistics):
+            yield Variant(layer, "output", mechanism, output.name), emulated.changed(outputs={output.name: change})
+
+
+def _of_weights(emulated: Emulated, quantized: Quantized) -> Iterator[tuple[Variant, Run]]:
+    chosen, index = emulated.weights_format, emulated.weights
+    if chosen is None or index is None:
+        return
+    node, target = emulated.real.node, quantized.target
+    weights, name = node.const(index), node.input(index).name
+    assert weights is not None
+    layer = node.name
+    yield Variant(layer, "weights", "exact", name), emulated.changed(exact_weights=True)
+    axis = channel_axis(node, quantized, index)
+    if chosen.axis is None and axis is not None:
+        finest = _by_channel(weights, axis, chosen)
+        if min(finest.exponents) < chosen.exponent:
+            change = _to(finest, target)
+            yield Variant(layer, "weights", "channels", name), emulated.changed(weights=change)
+    few = _without_few_weights(weights, chosen)
+    if few is not None:
+        yield Variant(layer, "weights", "few", name), emulated.changed(weights=_within(few, target))
+
+
+def _of_value(
+    name: str, chosen: Format | None, quantized: Quantized, statistics: TensorStatistics
+) -> Iterator[tuple[Mechanism, Change]]:
+    if chosen is None or chosen.axis is not None:
+        return
+    target = quantized.target
+    yield "exact", lambda array: array
+    seen = statistics.of(name)
+    if seen is None:
+        return
+    own = fit_exponent(seen.lowest, seen.highest, chosen.bits)
+    if own < chosen.exponent:
+        yield "own", _to(Format(chosen.bits, (own,)), target)
+    if seen.clipped > 0:
+        yield "clipping", _within(chosen, target)
+    exponents = np.minimum(fit_exponents(-seen.largest, seen.largest, chosen.bits), min(own, chosen.exponent))
+    if len(exponents) > 1 and np.median(exponents) < min(own, chosen.exponent):
+        axis = statistics.axis(name)
+        yield "channels", _to(Format(chosen.bits, tuple(int(e) for e in exponents), axis), target)
+    few = without_few(seen, chosen)
+    if few is not None:
+        yield "few", _within(few, target)
+
+
+def without_few(seen: Seen, chosen: Format) -> Format | None:
+    """The format that a tensor could have but for few elements; None where it would not be much finer."""
+    reach = seen.reach(FEW)
+    own = fit_exponent(-reach, reach, chosen.bits)
+    return Format(chosen.bits, (own,)) if reach > 0 and own <= chosen.exponent - GAP else None
+
+
+def _without_few_weights(weights: Array, chosen: Format) -> Format | None:
+    rows = weights.reshape(1, -1) if chosen.axis is None else _rows(weights, chosen.axis)
+    magnitudes = np.sort(np.abs(rows.astype(np.float64)), axis=1)
+    last = magnitudes.shape[1] - 1 - max(1, int(FEW_WEIGHTS * magnitudes.shape[1]))
+    if last < 1:
+        return None
+    reach = magnitudes[:, last]
+    own = np.minimum(fit_exponents(-reach, reach, chosen.bits), chosen.exponents)
+    if np.median(np.asarray(chosen.exponents) - own) < GAP:
+        return None
+    return Format(chosen.bits, tuple(int(e) for e in own), chosen.axis)
+
+
+def _by_channel(weights: Array, axis: int, chosen: Format) -> Format:
+    largest = np.abs(_rows(weights, axis).astype(np.float64)).max(axis=1)
+    exponents = np.minimum(fit_exponents(-largest, largest, chosen.bits), chosen.exponent)
+    return Format(chosen.bits, tuple(int(e) for e in exponents), axis)
+
+
+def _rows(weights: Array, axis: int) -> Array:
+    return np.moveaxis(weights, axis, 0).reshape(weights.shape[axis], -1)
+
+
+def _to(chosen: Format, target: Target) -> Change:
+    return lambda array: rounded(array, chosen, target)
+
+
+def _within(chosen: Format, target: Target) -> Change:
+    """What the format holds is rounded, larger elements stay as they are."""
+
+    def change(array: Array) -> Array:
+        found = rounded(array, chosen, target)
+        step = chosen.dequantize(np.ones(array.shape, np.int8))
+        return np.where(np.abs(found - array) > step / 2, array, found)
+
+    return change
