@@ -1,0 +1,97 @@
+"""Yes or no, and what is missing."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.estimate.published import program as published
+from tests.estimate.published import rows
+from tinsmith.estimate.boards import KIB, MIB, find_board, own_board
+from tinsmith.estimate.fit import Application, Need, fit, size_text
+from tinsmith.estimate.memory import MemoryPlan, plan_memory
+from tinsmith.estimate.parameters import parameter_bytes
+from tinsmith.targets import find
+
+NOTHING = Application(0, 0, 0)
+
+
+def plan(external: int, internal: int = 0) -> MemoryPlan:
+    return MemoryPlan((), (), (), internal, internal, external)
+
+
+def test_exactly_enough_fits_one_byte_less_does_not() -> None:
+    board = own_board("esp32s3", 64 * KIB + 1000, 500, 70)
+    assert fit(1000, plan(300, 64), 200, board, application=NOTHING).fits
+    assert fit(1001, plan(300, 64), 200, board, application=NOTHING).missing == (
+        "flash: 65.0 KiB needed, 65.0 KiB there, 1 bytes missing",
+    )
+    assert fit(1000, plan(301, 64), 200, board, application=NOTHING).missing == (
+        "memory (PSRAM): 501 bytes needed, 500 bytes there, 1 bytes missing",
+    )
+    assert fit(1000, plan(300, 80), 200, board, application=NOTHING).missing == (
+        "memory (internal RAM): 80 bytes needed, 70 bytes there, 10 bytes missing",
+    )
+
+
+def test_without_psram_everything_goes_to_internal_memory() -> None:
+    board = own_board("esp32c3", 4 * MIB, 0, 1000)
+    found = fit(10, plan(700), 300, board)
+    assert found.fits
+    assert [need.where for need in found.needs] == ["flash", "internal RAM"]
+    assert fit(10, plan(700, 16), 300, board).missing == (
+        "memory (internal RAM): 1016 bytes needed, 1000 bytes there, 16 bytes missing",
+    )
+
+
+def test_parameters_in_flash_take_no_memory_and_are_proposed_where_that_helps() -> None:
+    board = own_board("esp32s3", 4 * MIB, 1000)
+    copied = fit(10, plan(900), 200, board)
+    assert not copied.fits
+    assert "param_copy = false" in copied.remedy
+    left = fit(10, plan(900), 200, board, copy=False)
+    assert left.fits
+    assert (left.copied, left.remedy) == (False, "")
+    assert fit(10, plan(1100), 200, board).remedy == ""
+    assert fit(5 * MIB, plan(900), 200, board).remedy == ""
+
+
+def test_the_application_is_counted() -> None:
+    board = own_board("esp32s3", 2 * MIB, 1000, 1000)
+    assert fit(MIB - 64 * KIB, plan(0), 0, board).fits
+    assert not fit(MIB - 64 * KIB + 1, plan(0), 0, board).fits
+    assert fit(MIB, plan(1000), 0, board, application=Application(flash=MIB - 64 * KIB)).fits
+    assert not fit(0, plan(1000), 0, board, application=Application(psram=1)).fits
+    assert not fit(0, plan(0), 0, board, application=Application(internal=1001)).fits
+
+
+def test_all_that_is_missing_is_told() -> None:
+    board = find_board("ESP32-C3-DevKitM-1")
+    found = fit(9 * MIB, plan(3 * MIB), MIB, board)
+    assert not found.fits
+    assert found.board is board
+    assert found.missing == (
+        "flash: 10.1 MiB needed, 4.0 MiB there, 6.1 MiB missing",
+        "memory (internal RAM): 4.0 MiB needed, 200.0 KiB there, 3.8 MiB missing",
+    )
+
+
+def test_a_need_counts_what_is_missing() -> None:
+    assert Need("flash", "flash", 5, 4, 8).missing == 1
+    assert Need("flash", "flash", 5, 3, 8).missing == 0
+    assert str(Need("memory", "PSRAM", 2 * MIB, 0, 8 * MIB)) == "memory (PSRAM): 2.0 MiB needed, 8.0 MiB there"
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0 bytes"), (1023, "1023 bytes"), (1024, "1.0 KiB"), (MIB - 1, "1024.0 KiB"), (MIB, "1.0 MiB")],
+)
+def test_sizes_are_readable(size: int, text: str) -> None:
+    assert size_text(size) == text
+
+
+@pytest.mark.parametrize("row", rows())
+def test_published_models_fit_the_boards_they_are_shown_on(row: dict[str, str]) -> None:
+    program, target = published(row), find(row["target"])
+    board = find_board({"esp32s3": "ESP32-S3-EYE", "esp32p4": "ESP32-P4-Function-EV-Board"}[row["target"]])
+    file_bytes = int(row["flatbuffer_bytes"])
+    assert fit(file_bytes, plan_memory(program, target), parameter_bytes(program), board).fits
