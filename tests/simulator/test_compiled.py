@@ -6,10 +6,16 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from tests.simulator.programs import node, program, value, wide_conv
 from tinsmith.errors import ProgramError
+from tinsmith.ops import conv_emit
+from tinsmith.ops.packing import pack
 from tinsmith.program import Program
 from tinsmith.simulator import compiled
 from tinsmith.simulator.compiled import GraphPart, NodePart, compile_program
@@ -78,7 +84,57 @@ def test_facts_of_a_saturated_run_are_the_interpreter_s() -> None:
     interpret(model, {"x": FULL}, S3, observe=expected)
     reach = notes["Y"].pop("reach")
     assert notes == expected
-    assert reach >= 512 * 100 * 127
+    assert reach == 256 * 100 * 127  # half of the products are positive
+
+
+@pytest.mark.parametrize("op_type", ["Conv", "Gemm"])
+@settings(max_examples=20)
+@given(seed=st.integers(0, 2**32 - 1), positive=st.booleans())
+def test_guards_tell_how_far_partial_sums_can_go(op_type: str, seed: int, *, positive: bool) -> None:
+    """The bias with all positive products, or with all negative ones, whichever is larger."""
+    rng = np.random.default_rng(seed)
+    channels = 32 if op_type == "Conv" else 16
+    weights = rng.integers(-90, 91, (channels, 400)).astype(np.int8)
+    bias = rng.integers(-(2**17), 2**17, channels).astype(np.int32)
+    shape = (1, 2, 2, 400) if op_type == "Conv" else (1, 400)
+    x = rng.integers(0 if positive else -128, 128, shape).astype(np.int8)
+    x[rng.random(shape) < 0.5] = 0
+    model = linear(op_type, weights, bias, shape)
+    notes: dict[str, dict[str, int]] = {}
+    compile_program(model, S3).run({"x": x}, observe=notes)
+    products = x.reshape(-1, 1, 400).astype(np.int64) * weights
+    up, down = np.maximum(products, 0).sum(axis=2) + bias, np.minimum(products, 0).sum(axis=2) + bias
+    assert notes["Y"]["reach"] == max(int(up.max()), -int(down.min()))
+
+
+def linear(op_type: str, weights: NDArray[np.int8], bias: NDArray[np.int32], shape: tuple[int, ...]) -> Program:
+    """A layer with these weights (N, K)."""
+    count, terms = weights.shape
+    packed = pack(weights.reshape(count, terms, 1, 1), 16, depthwise=False).reshape(1, 1, terms, count)
+    window = {"kernel_shape": (1, 1), "strides": (1, 1), "dilations": (1, 1), "pads": (0, 0, 0, 0), "group": 1}
+    layer = node(op_type, "x w b", "y", activation="Linear", **(window if op_type == "Conv" else {}))
+    return program([layer], [value("x", shape)], [value("y", (*shape[:-1], count), 12)], "y", {"w": packed, "b": bias})
+
+
+@pytest.mark.parametrize("target", ["esp32p4", "esp32s3"])
+@pytest.mark.parametrize("blocks", [False, True])
+def test_both_ways_of_rounding_a_convolution(target: str, monkeypatch: pytest.MonkeyPatch, *, blocks: bool) -> None:
+    """ONNX Runtime holds channels in blocks on some processors; there convolutions round, elsewhere sums do."""
+    monkeypatch.setattr(conv_emit, "BLOCKS", blocks)
+    rng = np.random.default_rng(3)
+    model = linear("Conv", rng.integers(-9, 10, (24, 40)).astype(np.int8), np.zeros(24, np.int32), (1, 5, 7, 40))
+    model = replace(model, values={**model.values, "y": value("y", (1, 5, 7, 24), 3)})
+    (part,) = compile_program(model, find(target)).parts
+    assert isinstance(part, GraphPart)
+    assert onnx_nodes(part).count("Conv") == (3 if blocks else 1)
+    x = rng.integers(-40, 41, (1, 5, 7, 40)).astype(np.int8)
+    found = compile_program(model, find(target)).run({"x": x})["y"]
+    assert np.array_equal(found, interpret(model, {"x": x}, find(target))["y"])
+    assert found.min() < -100 < 100 < found.max()
+
+
+def onnx_nodes(part: GraphPart) -> list[str]:
+    return [one.op_type for one in onnx.load_model_from_string(part.model).graph.node]
 
 
 def test_chips_that_do_not_saturate_have_no_guards() -> None:

@@ -6,15 +6,20 @@ unfolded windows is faster than splitting the factors into bytes, except where d
 
 from __future__ import annotations
 
+import platform
+
 import numpy as np
 
 from tinsmith.ops.call import Array
 from tinsmith.ops.conv_kernel import geometry_of, is_depthwise, shape, weights_of
 from tinsmith.ops.emit import FLOAT64, Emit, NotExpressible
 from tinsmith.ops.linear import unit_of
-from tinsmith.ops.linear_emit import finish, guard, narrowed
+from tinsmith.ops.linear_emit import finish, guard, guard_sums, narrowed
 from tinsmith.ops.linear_plan import Plan, need_constants, plan
 from tinsmith.quant.linear import FLOAT32_EXACT
+
+BLOCKS = platform.machine().lower() in ("x86_64", "amd64")
+"""Whether ONNX Runtime holds the channels of two-dimensional convolutions in blocks here."""
 
 
 def emit(e: Emit) -> None:
@@ -25,14 +30,19 @@ def emit(e: Emit) -> None:
     weights = weights_of(e.call)
     known = e.builder.places.get((e.call.node.inputs[0], "first")) or e.x(0)
     found = plan(e, weights.reshape(len(weights), -1), known, depthwise=depthwise)
-    if e.checked and len(found.doubtful()):
-        _guard(e, weights, found, depthwise=depthwise)
+    doubtful = e.checked and len(found.doubtful()) > 0
     slim = narrowed(e, found)
+    if doubtful and slim is not found:
+        _guard(e, weights, found, depthwise=depthwise)
     if slim is not None:
         scaled = slim.filters.reshape(weights.shape) * spread(slim.scale, 4)
         sums = convolution(e, e.x(0, "first"), scaled, slim.start(quick=slim.quick))
-        offset = spread(slim.offset, e.call.arg(0).data.ndim - 1)
-        e.give(finish(e, sums, slim.shifts, quick=slim.quick, offset=offset), layout="first")
+        if doubtful and slim is found:
+            _guard(e, weights, found, depthwise=depthwise, sums=sums)
+        ndim = e.call.arg(0).data.ndim
+        offset, planes = spread(slim.offset, ndim - 1), len(weights) if ndim == 4 and BLOCKS else 0
+        result = finish(e, sums, slim.shifts, quick=slim.quick, offset=offset, channels=planes)
+        e.give(result, layout="first")
     elif depthwise:
         e.give(finish(e, _split(e, weights, found), found.shifts, wide=True), layout="first")
     else:
@@ -65,13 +75,24 @@ def convolution(e: Emit, x: str, weights: Array, bias: Array | None = None) -> s
     )
 
 
-def _guard(e: Emit, weights: Array, found: Plan, *, depthwise: bool) -> None:
-    """Σ|x|·|w| + |bias| of the channels that could saturate (all of them where depthwise)."""
+def _guard(e: Emit, weights: Array, found: Plan, *, depthwise: bool, sums: str = "") -> None:
+    """Bound the partial sums of the channels that could saturate (all of them where depthwise).
+
+    Args:
+        e: The node.
+        weights: Its weights.
+        found: Its plan.
+        depthwise: Whether it is.
+        sums: The scaled sums where they follow ``found``, which makes the bound half as large.
+    """
     channels = np.arange(len(weights)) if depthwise else found.doubtful()
     x = e.x(0, "first")
     positive = x if found.inputs[0] >= 0 else e.op("Abs", x)
     heavy = np.abs(weights[channels].astype(np.int64))
-    guard(e, convolution(e, positive, heavy, np.abs(found.bias[channels])), found.lanes)
+    if sums:
+        guard_sums(e, convolution(e, positive, heavy), sums, found, channels, behind=e.call.arg(0).data.ndim - 2)
+    else:
+        guard(e, convolution(e, positive, heavy, np.abs(found.bias[channels])), found.lanes)
 
 
 def _split(e: Emit, weights: Array, found: Plan) -> str:

@@ -32,7 +32,14 @@ def narrowed(e: Emit, found: Plan) -> Plan | None:
 
 
 def finish(
-    e: Emit, tensor: str, shifts: Ints, *, wide: bool = False, quick: bool = False, offset: Array | None = None
+    e: Emit,
+    tensor: str,
+    shifts: Ints,
+    *,
+    wide: bool = False,
+    quick: bool = False,
+    offset: Array | None = None,
+    channels: int = 0,
 ) -> str:
     """Saturation, activation and rounding of scaled sums that already hold bias and half step; a float32 carrier.
 
@@ -43,6 +50,7 @@ def finish(
         wide: Whether they are float64.
         quick: Whether rounding to even is right (`Plan.is_quick`).
         offset: What to add after rounding, shaped to broadcast.
+        channels: See `Emit.rounded_small`.
     """
     relu, bits = is_relu(e.call), e.call.bits
     step = "Floor" if e.call.target.rounding is Rounding.HALF_UP else "Round"
@@ -50,7 +58,7 @@ def finish(
         return e.clipped(e.op("Add", e.op(step, tensor), e.constant(offset, np.float32)), bits, relu=relu)
     result = e.clipped(tensor, bits, relu=relu, wide=wide)
     if int(shifts.max(initial=0)) > 0:
-        result = e.rounded_small(result) if quick else e.op(step, result)
+        result = e.rounded_small(result, channels) if quick else e.op(step, result)
     return str(e.op("Cast", result, to=FLOAT32)) if wide else result
 
 
@@ -59,13 +67,37 @@ def guard(e: Emit, magnitudes: str, lanes: Sequence[Lane]) -> None:
 
     Args:
         e: The node.
-        magnitudes: Σ|x|·|w| + |bias| of the doubtful channels, in float32. Exact below 2**24; beyond, rounding errors
-            of sums of positive terms are far smaller than the margin.
+        magnitudes: What no partial sum of the doubtful channels goes beyond, in float32. Exact below 2**24; beyond,
+            rounding errors of sums of positive terms are far smaller than the margin.
         lanes: The accumulators.
     """
     largest = e.op("ReduceMax", magnitudes, keepdims=0)
     limit = float(min(1 << (lane.bits - 1) for lane in lanes if lane.every))
     e.guard(largest, limit if limit < FLOAT32_EXACT else limit * _MARGIN)
+
+
+def guard_sums(e: Emit, sizes: str, sums: str, found: Plan, channels: Ints, behind: int = 0) -> None:
+    """Rely on no partial sum leaving its lane, as Σ|x|·|w| and the finished sums show.
+
+    No partial sum holds more than the bias and all positive products, nor less than the bias and all negative ones. The
+    former come to (Σ|x|·|w| + Σx·w) / 2, the latter to (Σx·w - Σ|x|·|w|) / 2.
+
+    Args:
+        e: The node.
+        sizes: Σ|x|·|w| of some channels, float32.
+        sums: The scaled sums of all channels, begun with `Plan.start`; exact in float32.
+        found: The plan they follow.
+        channels: Which channels ``sizes`` has.
+        behind: Dimensions of ``sums`` behind the channels.
+    """
+    shape = (-1, *(1,) * behind)
+    bias = found.bias[channels]
+    rest = bias - (found.start(quick=found.quick)[channels] / found.scale[channels] - bias)
+    if len(channels) < len(found.bias):
+        sums = e.op("Gather", sums, e.constant(channels, np.int64), axis=-len(shape))
+    whole = e.op("Mul", sums, e.constant((1 / found.scale[channels]).reshape(shape), np.float32))
+    doubled = e.op("Abs", e.op("Add", whole, e.constant(rest.reshape(shape), np.float32)))
+    guard(e, e.op("Mul", e.op("Add", sizes, doubled), e.scalar(0.5)), found.lanes)
 
 
 def product(e: Emit, matrices: Array) -> str:
@@ -78,12 +110,12 @@ def product(e: Emit, matrices: Array) -> str:
     columns = matrices.reshape(-1, *matrices.shape[-2:]) if matrices.ndim > 1 else matrices.reshape(1, -1, 1)
     plans = [plan(e, matrix.T, x, depthwise=False) for matrix in columns]
     first, wide = plans[0], False
-    doubtful = sorted({int(channel) for found in plans for channel in found.doubtful()})
-    if e.checked and doubtful:
+    doubtful = np.unique(np.concatenate([found.doubtful() for found in plans]))
+    sizes = ""
+    if e.checked and doubtful.size:
         heavy = np.abs(matrices.astype(np.float32))
         heavy = heavy[..., doubtful] if matrices.ndim > 1 else heavy
-        sums = e.op("MatMul", e.op("Abs", x), e.constant(heavy))
-        guard(e, e.op("Add", sums, e.constant(np.abs(first.bias[doubtful]), np.float32)), first.lanes)
+        sizes = e.op("MatMul", e.op("Abs", x), e.constant(heavy))
     if len(plans) == 1:
         slim = narrowed(e, first)
         wide = slim is None
@@ -98,4 +130,8 @@ def product(e: Emit, matrices: Array) -> str:
     sums = e.op("MatMul", e.op("Cast", x, to=FLOAT64) if wide else x, e.constant(scaled, dtype))
     if np.any(start):
         sums = e.op("Add", sums, e.constant(start if matrices.ndim > 1 else start[0], dtype))
+    if sizes and first is plans[0] and len(plans) == 1 and not wide:
+        guard_sums(e, sizes, sums, first, doubtful)
+    elif sizes:
+        guard(e, e.op("Add", sizes, e.constant(np.abs(plans[0].bias[doubtful]), np.float32)), first.lanes)
     return finish(e, sums, first.shifts, wide=wide, quick=quick, offset=first.offset)
