@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from math import sqrt
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from scipy.optimize import nnls
+from numpy.typing import NDArray
 
 from tinsmith import espdl, targets
 from tinsmith.estimate.latency import FIXED, Place, milliseconds, quantities, usual_place
@@ -23,6 +24,7 @@ from tinsmith.estimate.work import NodeWork, work_of, works
 from tinsmith.ops.call import Arg, Call
 from tinsmith.program import DType, Node, Tensor, Value
 
+Array = NDArray[Any]
 IN_FLASH = ("esp32s3:coco_*",)
 """Which models were measured with their parameters in flash: ESP-DL's own YOLO11 components do not copy them on boards
 with less than 9 MB of PSRAM. Its other components do, whatever the model."""
@@ -115,8 +117,19 @@ def fit(rows: Sequence[Row]) -> dict[str, float]:
         system.append([weight * row.amounts.get(name, 0.0) * PRIORS[name] for name in names])
         wanted.append(weight * (row.measured - row.amounts.get(FIXED, 0.0)))
     pull = sqrt(TRUST) * np.eye(len(names))
-    factors, _ = nnls(np.vstack([system, pull]), np.concatenate([wanted, np.full(len(names), sqrt(TRUST))]))
+    factors = _non_negative(np.vstack([system, pull]), np.concatenate([wanted, np.full(len(names), sqrt(TRUST))]))
     return {name: float(factor * PRIORS[name]) for name, factor in zip(names, factors, strict=True)}
+
+
+def _non_negative(system: Array, wanted: Array) -> Array:
+    """Least squares; whatever would be negative is 0, one after the other."""
+    kept = np.ones(system.shape[1], dtype=bool)
+    while True:
+        solution = np.zeros(len(kept))
+        solution[kept] = np.linalg.lstsq(system[:, kept], wanted, rcond=None)[0]
+        if solution.min() >= 0:
+            return solution
+        kept[solution.argmin()] = False
 
 
 def error(row: Row, constants: Mapping[str, float]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -19,7 +20,8 @@ from tinsmith.ops.steps import upper_bound
 from tinsmith.ops.tables import emit_unary
 from tinsmith.ops.unary import by_function, by_table_or, unary
 from tinsmith.ops.values import from_real, real, saturated
-from tinsmith.ops.work import Work, in_float, one_by_one, sized
+from tinsmith.ops.work import GONE, Slow, Work, in_float, one_by_one, sized, table_or
+from tinsmith.program import DType
 from tinsmith.targets import Target
 
 
@@ -158,6 +160,21 @@ def clip_passage(node: FloatNode) -> Passage | Weighted:
     return Passage.STOPS if upper_bound(node) is None else Passage.KEEPS
 
 
+def clip_work(call: Call, shapes: Sequence[tuple[int, ...]]) -> Work:
+    """A table, or comparisons; a node of its own that a Relu would not be."""
+    work = table_or(in_float if call.is_float else one_by_one)(call, shapes)
+    table = call.table
+    if table is None or call.out.dtype is not DType.INT8 or table.reshape(-1)[:128].any():
+        return work
+    slow = Slow(
+        f"its upper bound keeps it apart from the layer before: {work.steps:,} look-ups, one at a time.",
+        "Use Relu instead of ReLU6, or an exponent whose largest number is at most the bound: then it is part of the "
+        "layer before and takes no time.",
+        GONE,
+    )
+    return replace(work, slow=slow)
+
+
 RELU = unary(
     "Relu",
     by_table_or(relu),
@@ -165,7 +182,7 @@ RELU = unary(
     emit=emit_relu,
     tied=True,
     passage=keeps,
-    work=relu_work,
+    work=table_or(relu_work),
 )
 
 OPERATORS = (
@@ -176,7 +193,7 @@ OPERATORS = (
         lambda node, x: np.where(x >= 0, x, x * node.real("alpha", 0.01)),
         tied=True,
         passage=keeps,
-        work=in_float,
+        work=table_or(in_float),
     ),
     unary(
         "Clip",
@@ -186,12 +203,12 @@ OPERATORS = (
         lower=lower_clip,
         constraints=(constant_bounds, ordered_bounds),
         passage=clip_passage,
-        work=one_by_one,
+        work=clip_work,
     ),
     unary("Elu", by_function(_elu), _elu_meant),
     unary("Sigmoid", by_function(lambda call, x: sigmoid(x)), lambda node, x: _sigmoid_meant(x)),
     unary("Tanh", by_function(lambda call, x: tanh(x)), lambda node, x: np.tanh(x)),
-    unary("HardSigmoid", by_function(_hard_sigmoid), _hard_sigmoid_meant, work=in_float),
+    unary("HardSigmoid", by_function(_hard_sigmoid), _hard_sigmoid_meant, work=table_or(in_float)),
     unary("HardSwish", by_function(_hard_swish), lambda node, x: x * np.clip(x / 6 + 0.5, 0, 1)),
     unary(
         "Swish",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from tinsmith.ops.passage import Passage
 from tinsmith.ops.places import common_layout, operand
 from tinsmith.ops.ports import ACTIVATION, Ports
 from tinsmith.ops.values import power, rounded, saturated, shifted
-from tinsmith.ops.work import Work, Working, in_float, sized
+from tinsmith.ops.work import Slow, Work, Working, in_float, sized
 from tinsmith.targets import Target
 
 
@@ -103,7 +104,19 @@ def emit_mul(e: Emit) -> None:
 
 def product_work(call: Call, shapes: Sequence[tuple[int, ...]]) -> Work:
     """Vectors where the vector kernel runs, else float32 arithmetic."""
-    return (sized if not call.is_float and mul_in_integers(call) else in_float)(call, shapes)
+    if not call.is_float and mul_in_integers(call):
+        return sized(call, shapes)
+    work = in_float(call, shapes)
+    minimum = call.target.vector_minimum
+    if call.is_float or minimum is None:
+        return work
+    slow = Slow(
+        f"its innermost dimension has {innermost(call).length} elements, too few for a vector, so it multiplies in "
+        "float32.",
+        "Bring a dimension of at least a vector (16 elements in int8, 8 in int16) to the end, on both sides.",
+        sized(call, shapes),
+    )
+    return replace(work, slow=slow)
 
 
 def sum_ports(node: FloatNode, target: Target) -> Ports:

@@ -12,8 +12,10 @@ from dataclasses import replace
 from math import prod
 
 from tinsmith.ops.call import Call
-from tinsmith.ops.work import Kernel, Shape, Work, Working, lanes
+from tinsmith.ops.work import Kernel, Shape, Slow, Work, Working, lanes
 
+FEW_CHANNELS = 4
+"""Of images: not worth more channels of zeros."""
 SPLIT_WINDOWS = 4
 """Two cores share a convolution or pool whose input has more rows than this many windows."""
 
@@ -22,7 +24,7 @@ def _dense(call: Call, positions: int, window: int, channels: int, filters: int)
     block = lanes(call)
     whole, rest = divmod(filters, block)
     aligned = channels % block == 0 and rest == 0
-    return Work(
+    work = Work(
         Kernel.CONV if aligned else Kernel.CONV_UNALIGNED,
         macs=positions * window * channels * filters,
         steps=positions * window * (whole * channels + rest * -(-channels // block)),
@@ -31,16 +33,49 @@ def _dense(call: Call, positions: int, window: int, channels: int, filters: int)
         panel=window * channels * filters * call.arg(0).data.dtype.itemsize,
         passes=positions,
     )
+    if aligned:
+        return work
+    wide = _up(channels, block) if channels > FEW_CHANNELS else channels
+    if (wide, _up(filters, block)) == (channels, filters):
+        return work
+    return replace(
+        work,
+        slow=Slow(
+            f"its {channels} input and {filters} output channels are not both multiples of {block}.",
+            f"Give the layer, and those before and behind it, multiples of {block} channels.",
+            _dense(call, positions, window, wide, _up(filters, block)),
+        ),
+    )
+
+
+def _up(count: int, block: int) -> int:
+    return -(-count // block) * block
 
 
 def _channelwise(call: Call, shape: Shape, window: int, kernels: tuple[Kernel, Kernel]) -> Work:
     positions, channels, block = prod(shape[:-1]), shape[-1], lanes(call)
-    return Work(
-        kernels[channels % block != 0],
+    work = Work(
+        kernels[0],
         macs=positions * channels * window,
         steps=positions * window * -(-channels // block),
         calls=positions,
     )
+    if channels % block == 0:
+        return work
+    return replace(
+        work,
+        kernel=kernels[1],
+        slow=Slow(
+            f"its {channels} channels are no multiple of {block}.",
+            f"Give the layer, and those before and behind it, multiples of {block} channels.",
+            work,
+        ),
+    )
+
+
+def _shared_out(work: Work, split: bool) -> Work:
+    slow = work.slow and replace(work.slow, instead=replace(work.slow.instead, split=split))
+    return replace(work, split=split, slow=slow)
 
 
 def _shared(call: Call, rows: int) -> bool:
@@ -57,7 +92,7 @@ def convolution(call: Call, shapes: Sequence[Shape]) -> Work:
     else:
         work = _channelwise(call, shapes[0], prod(kernel), (Kernel.DEPTHWISE, Kernel.DEPTHWISE_UNALIGNED))
     rows = call.attr("dilations", (1,) * len(kernel))[0] * kernel[0]
-    return replace(work, split=_shared(call, rows))
+    return _shared_out(work, _shared(call, rows))
 
 
 def matrix_product(call: Call, shapes: Sequence[Shape]) -> Work:
@@ -78,7 +113,7 @@ def pooling(window_of: Callable[[Call], Sequence[int]]) -> Working:
         if call.is_float:
             return Work(Kernel.FLOAT, steps=prod(shapes[0]) * prod(window))
         found = _channelwise(call, shapes[0], prod(window), (Kernel.POOL, Kernel.POOL_UNALIGNED))
-        return replace(found, split=_shared(call, window[0]))
+        return _shared_out(found, _shared(call, window[0]))
 
     return work
 

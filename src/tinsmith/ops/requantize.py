@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from tinsmith.ops.layouts import passive
 from tinsmith.ops.places import common_layout
 from tinsmith.ops.unary import element_cost, same_shape
 from tinsmith.ops.values import from_real, real, shifted
-from tinsmith.ops.work import sized
+from tinsmith.ops.work import GONE, Slow, Work, sized
 from tinsmith.program import DType
 
 LEFT_SHIFTS = {(8, 8): 6, (16, 8): 4}
@@ -58,6 +59,21 @@ def left_shift_limit(call: Call) -> str | None:
     )
 
 
+def requantize_work(call: Call, shapes: Sequence[tuple[int, ...]]) -> Work:
+    """Vectors between integers, one element at a time to and from float."""
+    work = sized(call, shapes)
+    source = DType.of(call.arg(0).data.dtype)
+    if not (source.quantized and call.out.dtype.quantized):
+        return work
+    if source is call.out.dtype:
+        reason = "it only changes the exponent, for operands that have to share one."
+        remedy = "Let the operands of Add, Concat and their like share one exponent."
+    else:
+        reason = f"it only changes the width, from {source.name.lower()} to {call.out.dtype.name.lower()}."
+        remedy = "Give neighbouring layers the same width."
+    return replace(work, slow=Slow(reason, remedy, GONE))
+
+
 OPERATORS = tuple(
     Operator(
         name,
@@ -69,7 +85,7 @@ OPERATORS = tuple(
         rules=(left_shift_limit,),
         cost=element_cost,
         importable=False,
-        work=sized,
+        work=requantize_work,
     )
     for name in ("QuantizeLinear", "DequantizeLinear", "RequantizeLinear")
 )

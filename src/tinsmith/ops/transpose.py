@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from tinsmith.ops.layouts import Perm, identity, passive
 from tinsmith.ops.movers import axis_of, refuse, same_format
 from tinsmith.ops.passage import moves
 from tinsmith.ops.places import common_layout
-from tinsmith.ops.work import nothing, one_by_one
+from tinsmith.ops.work import GONE, Shape, Slow, Work, nothing, one_by_one
 
 
 def perm_of(call: Call) -> Perm:
@@ -73,6 +74,18 @@ def _emit_identity(emit: Emit) -> None:
     emit.give(emit.x(0, layout), layout=layout)
 
 
+def transpose_work(call: Call, shapes: Sequence[Shape]) -> Work:
+    """One element at a time."""
+    work = one_by_one(call, shapes)
+    slow = Slow(
+        f"it moves {work.steps:,} elements to another place, one at a time.",
+        "Keep operators that want another order of dimensions (MatMul, Gemm, Reshape, Flatten beside convolutions) "
+        "together, or replace them by 1×1 convolutions and global pooling.",
+        GONE,
+    )
+    return replace(work, slow=slow)
+
+
 OPERATORS = (
     Operator(
         "Transpose",
@@ -83,7 +96,7 @@ OPERATORS = (
         passage=moves,
         permutes=float_perm,
         reuse=Reuse.NONE,
-        work=one_by_one,
+        work=transpose_work,
     ),
     Operator(
         "Identity",

@@ -25,6 +25,7 @@ Compute = Callable[[Call], Sequence[Array]]
 
 Runtime = Callable[[Call, Float32], Float32]
 Meant = Callable[[FloatNode, Float64], Float64]
+FUNCTION_WORK = table_or(functions)
 
 
 def by_function(function: Runtime) -> Compute:
@@ -73,7 +74,7 @@ def unary(
     constraints: tuple[Constraint, ...] = (),
     rules: tuple[Callable[[Call], str | None], ...] = (),
     passage: Callable[[FloatNode], Passage | Weighted] = stops,
-    work: Working = functions,
+    work: Working = FUNCTION_WORK,
 ) -> Operator:
     """An operator on one variable.
 
@@ -89,7 +90,7 @@ def unary(
         constraints: Limits of float nodes.
         rules: Limits of program nodes.
         passage: What becomes of factors on its input's channels.
-        work: What it makes the chip do where it has no table.
+        work: What it makes the chip do.
     """
 
     def lower_default(call: Lowering) -> None:
@@ -112,5 +113,5 @@ def unary(
         cost=element_cost,
         passage=passage,
         function=lambda node, x, *_: meant(node, x),
-        work=table_or(work),
+        work=work,
     )

@@ -11,7 +11,7 @@ from tinsmith.ops.floatmath import Float64, expf, logf, sqrtf
 from tinsmith.ops.floatnode import FloatNode
 from tinsmith.ops.unary import by_function, by_table_or, unary
 from tinsmith.ops.values import saturated
-from tinsmith.ops.work import in_float, sized
+from tinsmith.ops.work import in_float, sized, table_or
 
 
 def neg(call: Call) -> Sequence[Array]:
@@ -44,6 +44,11 @@ def _log(node: FloatNode, x: Float64) -> Float64:
 OPERATORS = (
     unary("Exp", by_function(lambda call, x: expf(x)), _exp),
     unary("Log", by_function(lambda call, x: logf(x)), _log),
-    unary("Sqrt", by_function(lambda call, x: sqrtf(x)), lambda node, x: np.sqrt(np.maximum(x, 0)), work=in_float),
-    unary("Neg", by_table_or(neg), lambda node, x: -x, tied=True, rules=(equal_exponents,), work=sized),
+    unary(
+        "Sqrt",
+        by_function(lambda call, x: sqrtf(x)),
+        lambda node, x: np.sqrt(np.maximum(x, 0)),
+        work=table_or(in_float),
+    ),
+    unary("Neg", by_table_or(neg), lambda node, x: -x, tied=True, rules=(equal_exponents,), work=table_or(sized)),
 )

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import prod
 
+import numpy as np
+
 from tinsmith.ops.call import Call
 from tinsmith.program import DType
 
@@ -38,6 +40,21 @@ class Kernel(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Slow:
+    """Why a node takes longer than it has to.
+
+    Attributes:
+        reason: What makes it slow, with the node's own numbers.
+        remedy: The way out; the same text wherever it is the same one.
+        instead: What the node would do then.
+    """
+
+    reason: str
+    remedy: str
+    instead: Work
+
+
+@dataclass(frozen=True, slots=True)
 class Work:
     """What one execution of a node makes the chip do.
 
@@ -51,6 +68,7 @@ class Work:
         passes: How often it does.
         panels: How many such operands there are, one after the other.
         split: Whether two cores can share it.
+        slow: Why it takes longer than it has to, if it does.
     """
 
     kernel: Kernel
@@ -62,6 +80,7 @@ class Work:
     passes: int = 0
     panels: int = 1
     split: bool = False
+    slow: Slow | None = None
 
 
 Working = Callable[[Call, Sequence[Shape]], Work]
@@ -99,6 +118,10 @@ def copies(call: Call, shapes: Sequence[Shape]) -> Work:
     return Work(Kernel.COPY, steps=-(-count * size // VECTOR_BYTES), calls=-(-count // max(shortest, 1)))
 
 
+GONE = Work(Kernel.VIEW)
+"""What a node does that is not needed any more."""
+
+
 def one_by_one(call: Call, shapes: Sequence[Shape]) -> Work:
     """Integers, or tables, one element of the output at a time."""
     return Work(Kernel.SCALAR, steps=elements(shapes))
@@ -113,12 +136,35 @@ def sized(call: Call, shapes: Sequence[Shape]) -> Work:
 
 def in_float(call: Call, shapes: Sequence[Shape]) -> Work:
     """A few float32 operations for each element of the larger side."""
-    return Work(Kernel.FLOAT, steps=max(elements(shapes), call.arg(0).data.size))
+    count = max(elements(shapes), call.arg(0).data.size)
+    return Work(Kernel.FLOAT, steps=count, slow=_float_in_and_out(call, count))
 
 
 def functions(call: Call, shapes: Sequence[Shape]) -> Work:
     """A float function, such as an exponential, of each element."""
-    return Work(Kernel.FUNCTION, steps=max(elements(shapes), call.arg(0).data.size))
+    count = max(elements(shapes), call.arg(0).data.size)
+    return Work(Kernel.FUNCTION, steps=count, slow=_float_in_and_out(call, count) or _no_table(call, count))
+
+
+def _float_in_and_out(call: Call, count: int) -> Slow | None:
+    """Float32 nodes between float32 tensors, which an integer format would replace."""
+    if not call.is_float or call.arg(0).data.dtype != np.float32:
+        return None
+    return Slow(
+        f"it computes {count:,} elements in float32, one at a time.",
+        "Let it run in int8, where such functions are tables and sums are vectors.",
+        Work(Kernel.TABLE, steps=count),
+    )
+
+
+def _no_table(call: Call, count: int) -> Slow | None:
+    if not call.out.dtype.quantized or not DType.of(call.arg(0).data.dtype).quantized:
+        return None
+    return Slow(
+        f"the function of {count:,} {call.out.dtype.name.lower()} elements is computed in float, without a table.",
+        "Let it run in int8, where it is a look-up table.",
+        Work(Kernel.TABLE, steps=count),
+    )
 
 
 def has_table(call: Call) -> bool:

@@ -1,0 +1,136 @@
+"""Layers that take longer than they have to: why, the way out, and what that saves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from tinsmith.estimate.latency import Place, no_model, time_of, usual_place
+from tinsmith.estimate.latency_constants import CHIPS, WEIGHTS_KEPT
+from tinsmith.estimate.work import NodeWork, works
+from tinsmith.ops.work import GONE, Kernel, Work
+from tinsmith.program import Node, Program
+from tinsmith.targets import Target
+
+WORTH = 0.001
+"""Share of the program's time that a remedy must save to be named."""
+MOVING = (Kernel.COPY, Kernel.SCALAR, Kernel.VIEW)
+
+
+@dataclass(frozen=True, slots=True)
+class SlowNode:
+    """A node that takes longer than it has to.
+
+    Attributes:
+        node: Its name.
+        reason: What makes it slow, with its own numbers.
+        remedy: The way out; the same text for all nodes with the same one.
+        gain_ms: What that saves on one core, estimated: its time less its time with the remedy.
+    """
+
+    node: str
+    reason: str
+    remedy: str
+    gain_ms: float
+
+
+def slow_nodes(program: Program, target: Target, parameters: Place | None = None) -> tuple[SlowNode, ...]:
+    """The nodes that are slow for a reason, the one that loses most first; empty where there is no model of the chip.
+
+    Args:
+        program: The program.
+        target: The chip.
+        parameters: As for `tinsmith.estimate.latency.latency`.
+
+    Raises:
+        ProgramError: A node cannot take the shapes that reach it.
+    """
+    if no_model(target) is not None:
+        return ()
+    clock = _Clock(target, parameters or usual_place(program, target))
+    nodes = works(program, target)
+    found: list[SlowNode] = []
+    for index, node in enumerate(nodes):
+        reasons = [*_by_its_work(node, clock), *_large_weights(node, clock)]
+        reasons += _packed_on_the_way(program.nodes, nodes, index, clock)
+        found += sorted(reasons, key=lambda slow: -slow.gain_ms)[:1]
+    least = WORTH * sum(clock.time(node) for node in nodes)
+    return tuple(sorted((slow for slow in found if slow.gain_ms >= least), key=lambda slow: -slow.gain_ms))
+
+
+@dataclass(frozen=True, slots=True)
+class _Clock:
+    target: Target
+    place: Place
+
+    def time(self, node: NodeWork) -> float:
+        """Milliseconds on one core."""
+        return time_of(node, self.target, self.place).single_ms
+
+    @property
+    def cache(self) -> int:
+        """Bytes."""
+        return CHIPS[self.target.name].cache
+
+
+def _by_its_work(node: NodeWork, clock: _Clock) -> Iterator[SlowNode]:
+    """What the operator itself knows about."""
+    slow = node.work.slow
+    if slow is not None:
+        gain = clock.time(node) - clock.time(_instead(node, slow.instead))
+        yield SlowNode(node.node, slow.reason, slow.remedy, gain)
+
+
+def _instead(node: NodeWork, work: Work) -> NodeWork:
+    if work == GONE:
+        return replace(node, work=work, read=0, written=0, parameters=0)
+    return replace(node, work=work)
+
+
+def _large_weights(node: NodeWork, clock: _Clock) -> Iterator[SlowNode]:
+    """Weights that do not stay in the cache come from memory again for every output position."""
+    work, room = node.work, int(WEIGHTS_KEPT * clock.cache)
+    if work.passes < 2 or work.panel <= room or not node.constant_panel:
+        return
+    parts = -(-work.panel // room)
+    small = replace(work, panel=work.panel // parts, panels=work.panels * parts, slow=None)
+    layers = replace(node, work=small, read=node.read * parts)
+    concat = Work(Kernel.COPY, steps=-(-node.written // 16), calls=work.passes * parts)
+    joined = replace(node, work=concat, read=node.written, parameters=0, constant_panel=False)
+    fixed = (parts - 1) * clock.time(replace(node, work=Work(Kernel.COPY), read=0, written=0, parameters=0))
+    gain = clock.time(node) - clock.time(layers) - clock.time(joined) - fixed
+    yield SlowNode(
+        node.node,
+        f"its {work.panel / 1024:.0f} KB of weights do not stay in the cache of {clock.cache // 1024} KB and come from "
+        f"{'PSRAM' if clock.place == 'psram' else 'flash'} {work.passes:,} times.",
+        f"Keep a layer's weights below {room // 1024} KB: fewer channels, or several layers with a part of the output "
+        "channels each and a Concat behind them.",
+        gain,
+    )
+
+
+def _packed_on_the_way(
+    nodes: Sequence[Node], counted: Sequence[NodeWork], index: int, clock: _Clock
+) -> Iterator[SlowNode]:
+    """Matrices that are computed have to be brought into the order of weights by nodes of their own."""
+    if not counted[index].work.panel or counted[index].constant_panel:
+        return
+    makers = {name: place for place, node in enumerate(nodes) for name in node.outputs}
+    moved = _movers(nodes[index].inputs[1], nodes, counted, makers)
+    gain = sum(clock.time(counted[place]) for place in moved)
+    if moved:
+        yield SlowNode(
+            counted[index].node,
+            f"its right side is computed, and {len(moved)} nodes bring it into the order that the kernel reads.",
+            "Multiply by constants where that is possible: their order is chosen when the file is written.",
+            gain,
+        )
+
+
+def _movers(name: str, nodes: Sequence[Node], counted: Sequence[NodeWork], makers: Mapping[str, int]) -> list[int]:
+    """The nodes that only move data, from a value upwards."""
+    place = makers.get(name)
+    if place is None or counted[place].kernel not in MOVING:
+        return []
+    above = [found for source in nodes[place].inputs for found in _movers(source, nodes, counted, makers)]
+    return list(dict.fromkeys([place, *above]))
