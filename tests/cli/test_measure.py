@@ -13,7 +13,8 @@ import tinsmith as package
 from tests.cli.conftest import Workshop
 from tests.cli.shell import error, ok, rows, tinsmith
 from tests.small_net import classifier, images, saved
-from tinsmith.cli.arrays import file_names, read_inputs, save_arrays
+from tinsmith.cli.arrays import read_inputs, save_arrays
+from tinsmith.report.compare.tensor_files import file_names
 
 
 @pytest.fixture

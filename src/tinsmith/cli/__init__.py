@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from tinsmith import __version__
-from tinsmith.cli import analyzing, calibrating, checking, files, lists, measure, prepare
+from tinsmith.cli import analyzing, calibrating, checking, comparing, files, lists, measure, prepare
 from tinsmith.cli.group import Group, traceback_option
 
 
@@ -23,6 +23,7 @@ for _command in (
     analyzing.analyze_command,
     measure.run_command,
     measure.eval_command,
+    comparing.compare_command,
     files.inspect_command,
     files.diff_command,
     files.twin_command,

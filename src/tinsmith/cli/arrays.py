@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import io
-import json
-import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from tinsmith.errors import DataError
 from tinsmith.files import write_all
 from tinsmith.program import Program
+from tinsmith.report.compare.tensor_files import load, npy
 
 Array = NDArray[Any]
-
-_LONGEST = 120
 
 
 def read_inputs(program: Program, given: Sequence[str]) -> Mapping[str, Array]:
@@ -69,25 +65,6 @@ def _named(arrays: dict[str, Array], text: str, names: Sequence[str]) -> dict[st
     return arrays
 
 
-def load(path: Path) -> dict[str, Array]:
-    """The arrays of a .npz file by name; that of a .npy file under an empty name.
-
-    Raises:
-        DataError: It cannot be read.
-    """
-    try:
-        found = np.load(path, allow_pickle=False)
-        if isinstance(found, np.lib.npyio.NpzFile):
-            with found:
-                return {name: found[name] for name in found.files}
-        return {"": found}
-    except FileNotFoundError as error:
-        raise DataError("there is no such file.", subject=str(path)) from error
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        hint = "Give .npy or .npz."
-        raise DataError(f"cannot be read as an array: {error}.", subject=str(path), hint=hint) from error
-
-
 def save_arrays(path: Path, arrays: Mapping[str, Array]) -> Path:
     """Write a .npz file, under its names; the suffix is added where it is missing. The path."""
     destination = path if path.suffix.lower() == ".npz" else path.with_name(f"{path.name}.npz")
@@ -95,45 +72,6 @@ def save_arrays(path: Path, arrays: Mapping[str, Array]) -> Path:
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, array in arrays.items():
             # ZipInfo's default date makes equal arrays equal files; np.savez would also refuse an output named "file".
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), _npy(array))
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), npy(array))
     write_all({destination: buffer.getvalue()})
     return destination
-
-
-def save_tensors(folder: Path, program: Program, arrays: Mapping[str, Array]) -> int:
-    """Write a .npy file for each tensor, and tensors.json, which says what is where. The number of tensors."""
-    files = file_names(list(arrays))
-    index = {
-        name: {
-            "file": files[name],
-            "dtype": array.dtype.name,
-            "shape": list(array.shape),
-            "exponents": list(program.values[name].exponents),
-        }
-        for name, array in arrays.items()
-    }
-    contents = {folder / files[name]: _npy(array) for name, array in arrays.items()}
-    listing = json.dumps(index, indent=2, ensure_ascii=False) + "\n"
-    write_all({**contents, folder / "tensors.json": listing.encode()})
-    return len(arrays)
-
-
-def file_names(names: Sequence[str]) -> dict[str, str]:
-    """A file name for each tensor: letters, digits and ``._-`` kept, distinct even where case does not count."""
-    taken: set[str] = set()
-    result: dict[str, str] = {}
-    for name in names:
-        base = re.sub(r"[^\w.-]+", "_", name).strip("._")[:_LONGEST] or "tensor"
-        candidate, count = base, 1
-        while candidate.casefold() in taken:
-            count += 1
-            candidate = f"{base}_{count}"
-        taken.add(candidate.casefold())
-        result[name] = f"{candidate}.npy"
-    return result
-
-
-def _npy(array: Array) -> bytes:
-    buffer = io.BytesIO()
-    np.lib.format.write_array(buffer, np.ascontiguousarray(array), allow_pickle=False)
-    return buffer.getvalue()

@@ -53,8 +53,9 @@ def run_command(
     --input the sample embedded in the file is run and compared with the outputs embedded there; exit code 1 where they
     differ.
     """
-    from tinsmith.cli.arrays import read_inputs, save_arrays, save_tensors
+    from tinsmith.cli.arrays import read_inputs, save_arrays
     from tinsmith.espdl import read
+    from tinsmith.report.compare.tensor_files import save_tensors
     from tinsmith.report.terminal import console, tensors_table
     from tinsmith.simulator.run import dequantize as to_real
     from tinsmith.simulator.run import simulate, target_of

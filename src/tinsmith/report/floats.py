@@ -63,10 +63,10 @@ class FloatModel:
     def __init__(self, model: str | Path | onnx.ModelProto, program: Program) -> None:
         self._subject = str(model) if isinstance(model, (str, Path)) else "float model"
         wanted = [value.name for value in program.outputs]
-        self._session = _session(model, (), self._subject)
+        self._session = session_of(model, (), self._subject)
         outputs = [output.name for output in self._session.get_outputs()]
         if not set(wanted) <= set(outputs) and set(wanted) <= _inner_values(model):
-            self._session = _session(model, wanted, self._subject)
+            self._session = session_of(model, wanted, self._subject)
             outputs = [output.name for output in self._session.get_outputs()]
         self._inputs = {value.name: value for value in self._session.get_inputs()}
         self._feeds = self._paired([value.name for value in program.inputs], list(self._inputs), "inputs")
@@ -85,12 +85,9 @@ class FloatModel:
 
     def described(self, program: Program) -> Program:
         """The program; where its file records no layouts, those of its inputs as the float shapes tell."""
-        if layouts_of(program):
-            return program
-        shapes = {value.name: self._inputs[self._feeds[value.name]].shape for value in program.inputs}
-        found = {value.name: _original(value.shape, shapes[value.name]) for value in program.inputs}
-        known = {name: original for name, original in found.items() if original is not None}
-        return replace(program, metadata={**program.metadata, LAYOUTS_KEY: layouts_text(known)}) if known else program
+        return with_layouts(
+            program, {value.name: self._inputs[self._feeds[value.name]].shape for value in program.inputs}
+        )
 
     def run_all(self, samples: Sequence[Sample], pool: Executor) -> list[dict[str, Array]]:
         """The outputs of each sample, by the program's names.
@@ -115,8 +112,22 @@ class FloatModel:
         return array if dtype is None else array.astype(dtype)
 
 
+def with_layouts(program: Program, shapes: Mapping[str, Sequence[Any]]) -> Program:
+    """The program; where its file records no layouts, those of its inputs as the float model's shapes tell.
+
+    Args:
+        program: A program.
+        shapes: Of inputs in the float model's order, by the program's names; what is no integer may be anything.
+    """
+    if layouts_of(program):
+        return program
+    found = {name: _original(value.shape, shapes[name]) for value in program.inputs if (name := value.name) in shapes}
+    known = {name: original for name, original in found.items() if original is not None}
+    return replace(program, metadata={**program.metadata, LAYOUTS_KEY: layouts_text(known)}) if known else program
+
+
 def _original(file: tuple[int, ...], shape: Sequence[Any]) -> Original | None:
-    """How an input of the file's shape is laid out in the float model, where the shapes tell."""
+    """How an input of the file's shape is laid out in the float model, where the shapes tell; None where not."""
     rank = len(file)
     for perm in (channels_last(rank), identity(rank)):
         laid_out = tuple(file[perm.index(axis)] for axis in range(rank))
@@ -125,8 +136,12 @@ def _original(file: tuple[int, ...], shape: Sequence[Any]) -> Original | None:
     return None
 
 
-def _session(model: str | Path | onnx.ModelProto, wanted: Sequence[str], subject: str) -> Any:
-    """One thread each: samples run side by side. With ``wanted``, exactly these values are the outputs."""
+def session_of(model: str | Path | onnx.ModelProto, wanted: Sequence[str], subject: str) -> Any:
+    """One thread each: samples run side by side. With ``wanted``, exactly these values are the outputs.
+
+    Raises:
+        ModelError: ONNX Runtime does not load it, or there is no such file.
+    """
     import onnxruntime
 
     from tinsmith.graph.execute import DISABLED
@@ -153,21 +168,22 @@ def _session(model: str | Path | onnx.ModelProto, wanted: Sequence[str], subject
         raise ModelError(f"ONNX Runtime cannot load it: {error}", subject=subject) from error
 
 
-def _proto(model: str | Path | onnx.ModelProto) -> onnx.ModelProto:
+def proto_of(model: str | Path | onnx.ModelProto) -> onnx.ModelProto:
+    """The graph of a float model; large weights in files of their own are not read."""
     import onnx
 
     return onnx.load(model, load_external_data=False) if isinstance(model, (str, Path)) else model
 
 
 def _inner_values(model: str | Path | onnx.ModelProto) -> set[str]:
-    return {name for node in _proto(model).graph.node for name in node.output if name}
+    return {name for node in proto_of(model).graph.node for name in node.output if name}
 
 
 def _cut(model: str | Path | onnx.ModelProto, wanted: Sequence[str]) -> onnx.ModelProto:
     """A copy with other outputs; the model itself where none are asked for."""
     import onnx
 
-    proto = _proto(model)
+    proto = proto_of(model)
     if not wanted:
         return proto
     copy = onnx.ModelProto()
