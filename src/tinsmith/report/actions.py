@@ -54,9 +54,8 @@ def actions(
     if output_noise(quantized, accumulated) < FINE:
         return ()
     remedies = Remedies(quantized, places)
-    found = [*_of_causes(causes), *_effort(quantized, remedies, places)]
-    found += _in_int16(quantized, remedies, alone, causes, samples)
-    found += _budget(quantized, places)
+    found = [*_of_causes(causes), *_in_int16(quantized, remedies, alone, causes, samples)]
+    found += [*_effort(quantized, remedies, places), *_budget(quantized, places)]
     kept: dict[str, Action] = {}
     for action in found:
         kept.setdefault(action.command, action)
@@ -104,11 +103,11 @@ def _in_int16(
     samples: Samples,
 ) -> list[Action]:
     """The layers that matter in int16: the worst one, and all of them."""
-    sets = {layer: _wide(layer, some, remedies) for layer, some in causes.items()}
-    every = list(dict.fromkeys(name for names in sets.values() for name in names))
+    sets = [remedies.able(name for cause in some for name in cause.action.layers) for some in causes.values()]
+    every = list(dict.fromkeys(name for names in sets for name in names))
     if not every:
         return []
-    worst = next(names for names in sets.values() if names)
+    worst = list(next(names for names in sets if names))
     if not samples:
         return [remedies.int16(every, _estimated(alone, causes))]
     trial = Int16Trial(quantized, samples[:: max(1, len(samples) // SAMPLES)][:SAMPLES])
@@ -121,12 +120,6 @@ def _in_int16(
     if len(found) == 2 and found[1][0] > WORTHWHILE * found[0][0]:
         del found[1]
     return [action for _, action in sorted(found, key=lambda pair: pair[0])]
-
-
-def _wide(layer: str, causes: Sequence[Cause], remedies: Remedies) -> list[str]:
-    """The layers to run in int16 so that what causes a layer's noise goes away."""
-    named = [name for cause in causes for name in cause.action.layers]
-    return list(dict.fromkeys(name for one in (layer, *named) for name in remedies.wide(one, "all", "")))
 
 
 def _measured(quantized: Quantized, names: Sequence[str], before: float, after: float, count: int) -> str:

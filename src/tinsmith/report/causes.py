@@ -25,6 +25,7 @@ from tinsmith.report.mattering import mattering
 from tinsmith.report.remedies import Remedies
 from tinsmith.report.tensors import TensorStatistics
 from tinsmith.report.variants import Run, variants
+from tinsmith.report.views import Views
 from tinsmith.report.whatif import Emulated, Variant, merged
 
 if TYPE_CHECKING:
@@ -69,16 +70,17 @@ def causes(
     worst = mattering(quantized, accumulated, alone)
     if not worst:
         return {}
-    found = _measured(quantized, statistics, list(worst), samples or [quantized.sample], progress)
+    views = Views(quantized, statistics)
+    found = _measured(quantized, views, list(worst), samples or [quantized.sample], progress)
     remedies = Remedies(quantized, places)
-    diagnosis = Diagnosis(quantized, statistics, remedies, found)
+    diagnosis = Diagnosis(quantized, views, remedies, found)
     named = {name: diagnosis.causes(name) for name in worst}
     return {name: found for name, found in named.items() if found}
 
 
 def _measured(
     quantized: Quantized,
-    statistics: TensorStatistics,
+    views: Views,
     names: Sequence[str],
     samples: Samples,
     progress: Progress | None,
@@ -89,7 +91,7 @@ def _measured(
     tried = {
         variant: run
         for name in names
-        for variant, run in variants(Emulated(quantized, steps[name], real[name]), quantized, statistics)
+        for variant, run in variants(Emulated(quantized, steps[name], real[name]), quantized, views)
     }
     some = samples[:: max(1, len(samples) // _count(network, len(tried)))][: _count(network, len(tried))]
     fitted = reference(quantized) is not quantized.network and _differ(reference(quantized), quantized.network)

@@ -60,11 +60,9 @@ def channel_axis(node: FloatNode, quantized: Quantized, index: int) -> int | Non
 def largest_of(weights: Array, axis: int | None) -> NDArray[np.float64]:
     """Largest magnitudes: (channels,), or (1,) where there is no axis of channels."""
     heavy = np.abs(weights.astype(np.float64))
-    return (
-        heavy.max(keepdims=True).reshape(1)
-        if axis is None
-        else np.moveaxis(heavy, axis, 0).reshape(heavy.shape[axis], -1).max(axis=1)
-    )
+    rows = heavy.reshape(1, -1) if axis is None else np.moveaxis(heavy, axis, 0).reshape(heavy.shape[axis], -1)
+    found: NDArray[np.float64] = rows.max(axis=1)
+    return found
 
 
 def spread_bits(largest: NDArray[np.float64]) -> float:

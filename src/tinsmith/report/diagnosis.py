@@ -14,8 +14,9 @@ from tinsmith.quant.format import Format
 from tinsmith.report.channels import channel_axis, largest_of, spread_bits, weights_index
 from tinsmith.report.insight.schema import Cause, CauseKind
 from tinsmith.report.remedies import Remedies
-from tinsmith.report.tensors import Seen, TensorStatistics
+from tinsmith.report.tensors import Seen
 from tinsmith.report.variants import FEW, FEW_WEIGHTS
+from tinsmith.report.views import Views
 from tinsmith.report.whatif import Mechanism, Part, Variant
 from tinsmith.simulator.headroom import narrowest
 
@@ -50,16 +51,14 @@ class Diagnosis:
 
     Args:
         quantized: The network.
-        statistics: Of its tensors.
+        views: Of its tensors.
         remedies: What addresses causes.
         noise: What each variant of each layer leaves at the outputs.
     """
 
-    def __init__(
-        self, quantized: Quantized, statistics: TensorStatistics, remedies: Remedies, noise: Mapping[Variant, float]
-    ) -> None:
+    def __init__(self, quantized: Quantized, views: Views, remedies: Remedies, noise: Mapping[Variant, float]) -> None:
         self._quantized = quantized
-        self._statistics = statistics
+        self._views = views
         self._remedies = remedies
         self._noise = noise
         self._nodes = {node.name: node for node in quantized.network.nodes}
@@ -141,7 +140,7 @@ class Diagnosis:
             return self._shift(variant.layer)
         if variant.part == "weights":
             return self._weights(variant)
-        seen, chosen = self._statistics.of(variant.tensor), self._format(variant)
+        seen, chosen = self._views.seen(variant.tensor), self._format(variant)
         if seen is None or chosen is None:
             return _ROUNDED[variant.part]
         return self._value(variant, seen, chosen)
@@ -172,7 +171,7 @@ class Diagnosis:
 
     def _value(self, variant: Variant, seen: Seen, chosen: Format) -> str:
         name, limit = repr(variant.tensor), chosen.largest
-        reach = max(seen.highest, -seen.lowest)
+        reach = _reach(seen)
         if variant.mechanism == "channels":
             return _unlike(name, seen.largest)
         if variant.mechanism == "few":
@@ -180,12 +179,25 @@ class Diagnosis:
         if variant.mechanism == "clipping":
             return f"{seen.clipped:.2%} of {name} lie beyond {limit:.3g}, where its format ends, up to {reach:.3g}."
         if variant.mechanism == "own":
-            own = fit_exponent(seen.lowest, seen.highest, chosen.bits)
-            tied = self._tied_to(variant.tensor)
-            shared = f"the exponent that it shares with {tied!r}" if tied else "which the calibration samples asked for"
-            return f"{name} reaches {reach:.3g} and needs steps of 2^{own}; it has 2^{chosen.exponent}, {shared}."
+            return self._shared(variant.tensor, chosen)
         step = 2.0**chosen.exponent
         return f"{name} reaches {reach:.3g} and fills its format, which ends at {limit:.3g}; its steps are {step:.3g}."
+
+    def _shared(self, value: str, chosen: Format) -> str:
+        """Of what a value is made of the one that its exponent suits least."""
+        parts = {name: seen for name in self._views.sources(value) if (seen := self._views.seen(name)) is not None}
+        own = {name: fit_exponent(seen.lowest, seen.highest, chosen.bits) for name, seen in parts.items()}
+        name = min(own, key=lambda name: own[name])
+        tied = self._tied_to(name)
+        why = "which is what the calibration samples asked for"
+        if tied:
+            seen = self._views.seen(tied)
+            why = f"the exponent of {tied!r}" + ("" if seen is None else f", which reaches {_reach(seen):.3g}")
+        inside = f" in {value!r}" if name != value else ""
+        return (
+            f"{name!r} reaches {_reach(parts[name]):.3g} and could have steps of 2^{own[name]}; "
+            f"it has 2^{chosen.exponent}{inside}, {why}."
+        )
 
     def _format(self, variant: Variant) -> Format | None:
         formats = self._quantized.formats
@@ -201,16 +213,16 @@ class Diagnosis:
         """Of the values that share a value's exponent the one that reaches farthest; empty where it is alone."""
         index = self._groups.of.get(value)
         others = [] if index is None else [name for name in self._groups.measured[index] if name != value]
-        seen = {name: found for name in others if (found := self._statistics.of(name)) is not None}
+        seen = {name: found for name in others if (found := self._views.seen(name)) is not None}
         return max(seen, key=lambda name: float(seen[name].largest.max()), default=others[0] if others else "")
 
     def _seen(self, layer: str) -> Seen | None:
         """Of the layer's own output, its activation included."""
         node = self._nodes[layer]
         for name in self._outputs(layer):
-            if (found := self._statistics.of(name)) is not None:
+            if (found := self._views.seen(name)) is not None:
                 return found
-        return self._statistics.of(node.outputs[0].name)
+        return self._views.seen(node.outputs[0].name)
 
     def _outputs(self, layer: str) -> list[str]:
         return [v.tensor for v in self._noise if v.layer == layer and v.part == "output" and v.mechanism == "exact"]
@@ -246,4 +258,8 @@ def _unlike(name: str, largest: np.ndarray) -> str:
 
 
 def _percent(noise: float) -> str:
-    return f"{100 * noise:.2g} %"
+    return f"{100 * noise:.0f} %" if noise >= 0.0995 else f"{100 * noise:.2g} %"
+
+
+def _reach(seen: Seen) -> float:
+    return max(seen.highest, -seen.lowest)

@@ -53,15 +53,16 @@ class Remedies:
             tensor: Name of the tensor concerned; empty where it is none.
             gain: Share of the layer's noise that goes away with the cause.
         """
+        names = self.wide(layer, part, tensor)
         if kind in _BY_TUNING and self.untuned:
             effect = f"up to {gain:.0%} of its noise, estimated"
-            return Action(
-                "Fit weights to the data", _BY_TUNING[kind], self._again(tuned(self._quantized)), effect, (layer,)
-            )
+            command = self._again(tuned(self._quantized))
+            return Action("Fit weights to the data", _BY_TUNING[kind], command, effect, names or (layer,))
         if kind == "outliers" and self._quantized.recipe.calibration != "mse":
             why = f"{self._quantized.recipe.calibration!r} ranges do not weigh what is cut off against what is rounded."
-            return Action("Choose ranges by least error", why, self._again(["--calibration", "mse"]), "", (layer,))
-        names = self.wide(layer, part, tensor)
+            return Action(
+                "Choose ranges by least error", why, self._again(["--calibration", "mse"]), "", names or (layer,)
+            )
         return self.int16(names, f"{gain:.0%} of its noise, estimated") if names else self._budget(layer)
 
     def int16(self, names: Iterable[str], effect: str) -> Action:
@@ -80,6 +81,10 @@ class Remedies:
             names = [*self._made_by(tensor), layer]
         elif part == "output":
             names = [layer, *self._read_by(tensor)]
+        return self.able(names)
+
+    def able(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Of some layers those that can run in int16 and do not yet, each once."""
         return tuple(dict.fromkeys(name for name in names if self._units.of[name] in self._units.free))
 
     def _budget(self, layer: str) -> Action:

@@ -6,7 +6,7 @@ where a sample reaches farther than those before.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, log2
 from threading import Lock
@@ -67,6 +67,23 @@ class Seen:
         left = np.cumsum(self.octaves[::-1])[::-1]
         over = np.flatnonzero(left > beyond * self.count)
         return float(np.ldexp(1.0, int(over[-1]) - _ZERO)) if over.size else 0.0
+
+
+def together(parts: Sequence[Seen]) -> Seen:
+    """What was seen of several tensors as if they were one: channels one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    count = sum(part.count for part in parts)
+    return Seen(
+        min(part.lowest for part in parts),
+        max(part.highest for part in parts),
+        np.concatenate([part.largest for part in parts]),
+        sum(part.clipped * part.count for part in parts) / count,
+        np.concatenate([part.shift for part in parts]),
+        max(part.shifted for part in parts),
+        np.sum([part.octaves for part in parts], axis=0),
+        count,
+    )
 
 
 class TensorStatistics:

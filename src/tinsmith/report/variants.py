@@ -9,10 +9,11 @@ import numpy as np
 
 from tinsmith.algorithms.carry import rounded
 from tinsmith.calibrate.candidates import fit_exponent, fit_exponents
-from tinsmith.ops.floatnode import Array
+from tinsmith.ops.floatnode import Array, Operand
 from tinsmith.quant.format import Format
-from tinsmith.report.channels import channel_axis
-from tinsmith.report.tensors import Seen, TensorStatistics
+from tinsmith.report.channels import channel_axis, largest_of, spread_bits
+from tinsmith.report.tensors import Seen
+from tinsmith.report.views import Exponents, Views
 from tinsmith.report.whatif import Change, Emulated, Mechanism, Values, Variant
 from tinsmith.simulator.headroom import narrowest
 
@@ -27,16 +28,19 @@ FEW_WEIGHTS = 0.01
 GAP = 2
 """Bits that outliers take at least: a bell curve has a few elements one bit beyond the others."""
 
+UNLIKE = 1.0
+"""Bits between the largest channel and the median one, from which channels are unlike."""
+
 Run = Callable[[Values], dict[str, Array]]
 
 
-def variants(emulated: Emulated, quantized: Quantized, statistics: TensorStatistics) -> Iterator[tuple[Variant, Run]]:
+def variants(emulated: Emulated, quantized: Quantized, views: Views) -> Iterator[tuple[Variant, Run]]:
     """The layer as it is, and with each difference that could matter.
 
     Args:
         emulated: The layer.
         quantized: The network.
-        statistics: Of its tensors.
+        views: Of its tensors.
     """
     layer = emulated.step.node.name
     yield Variant(layer), emulated.as_on_chip
@@ -46,10 +50,10 @@ def variants(emulated: Emulated, quantized: Quantized, statistics: TensorStatist
         yield Variant(layer, "accumulator", "unsaturated"), emulated.unsaturated()
     yield from _of_weights(emulated, quantized)
     for operand in emulated.inputs:
-        for mechanism, change in _of_value(operand.name, emulated.arriving(operand.name), quantized, statistics):
+        for mechanism, change in _of_value(operand, emulated.arriving(operand.name), quantized.target, views):
             yield Variant(layer, "input", mechanism, operand.name), emulated.changed(inputs={operand.name: change})
     for output in emulated.step.outputs:
-        for mechanism, change in _of_value(output.name, emulated.leaving(output.name), quantized, statistics):
+        for mechanism, change in _of_value(output, emulated.leaving(output.name), quantized.target, views):
             yield Variant(layer, "output", mechanism, output.name), emulated.changed(outputs={output.name: change})
 
 
@@ -65,8 +69,8 @@ def _of_weights(emulated: Emulated, quantized: Quantized) -> Iterator[tuple[Vari
     axis = channel_axis(node, quantized, index)
     if chosen.axis is None and axis is not None:
         finest = _by_channel(weights, axis, chosen)
-        if min(finest.exponents) < chosen.exponent:
-            change = _to(finest, target)
+        if spread_bits(largest_of(weights, axis)) >= UNLIKE and finest.min() < chosen.exponent:
+            change = _to(finest, chosen.bits, target)
             yield Variant(layer, "weights", "channels", name), emulated.changed(weights=change)
     few = _without_few_weights(weights, chosen)
     if few is not None:
@@ -74,24 +78,23 @@ def _of_weights(emulated: Emulated, quantized: Quantized) -> Iterator[tuple[Vari
 
 
 def _of_value(
-    name: str, chosen: Format | None, quantized: Quantized, statistics: TensorStatistics
+    operand: Operand, chosen: Format | None, target: Target, views: Views
 ) -> Iterator[tuple[Mechanism, Change]]:
-    if chosen is None or chosen.axis is not None:
+    if chosen is None or chosen.axis is not None or operand.dtype.kind != "f":
         return
-    target = quantized.target
     yield "exact", lambda array: array
-    seen = statistics.of(name)
-    if seen is None:
+    seen = views.seen(operand.name)
+    own, channels = views.own(operand, chosen.bits), views.channels(operand, chosen.bits)
+    if seen is None or own is None or channels is None:
         return
-    own = fit_exponent(seen.lowest, seen.highest, chosen.bits)
-    if own < chosen.exponent:
-        yield "own", _to(Format(chosen.bits, (own,)), target)
+    own = np.minimum(own, chosen.exponent)
+    if own.min() < chosen.exponent:
+        yield "own", _to(own, chosen.bits, target)
     if seen.clipped > 0:
         yield "clipping", _within(chosen, target)
-    exponents = np.minimum(fit_exponents(-seen.largest, seen.largest, chosen.bits), min(own, chosen.exponent))
-    if len(exponents) > 1 and np.median(exponents) < min(own, chosen.exponent):
-        axis = statistics.axis(name)
-        yield "channels", _to(Format(chosen.bits, tuple(int(e) for e in exponents), axis), target)
+    channels = np.minimum(channels, own)
+    if spread_bits(seen.largest) >= UNLIKE and bool(np.any(channels < own)):
+        yield "channels", _to(channels, chosen.bits, target)
     few = without_few(seen, chosen)
     if few is not None:
         yield "few", _within(few, target)
@@ -117,18 +120,23 @@ def _without_few_weights(weights: Array, chosen: Format) -> Format | None:
     return Format(chosen.bits, tuple(int(e) for e in own), chosen.axis)
 
 
-def _by_channel(weights: Array, axis: int, chosen: Format) -> Format:
-    largest = np.abs(_rows(weights, axis).astype(np.float64)).max(axis=1)
+def _by_channel(weights: Array, axis: int, chosen: Format) -> Exponents:
+    """Shaped to go with the weights."""
+    largest = largest_of(weights, axis)
     exponents = np.minimum(fit_exponents(-largest, largest, chosen.bits), chosen.exponent)
-    return Format(chosen.bits, tuple(int(e) for e in exponents), axis)
+    return exponents.reshape([-1 if d == axis % weights.ndim else 1 for d in range(weights.ndim)])
 
 
 def _rows(weights: Array, axis: int) -> Array:
     return np.moveaxis(weights, axis, 0).reshape(weights.shape[axis], -1)
 
 
-def _to(chosen: Format, target: Target) -> Change:
-    return lambda array: rounded(array, chosen, target)
+def _to(exponents: Exponents, bits: int, target: Target) -> Change:
+    def change(array: Array) -> Array:
+        integers = target.rounding.quantize(array, exponents, bits)
+        return np.asarray(np.ldexp(integers.astype(np.float32), exponents.astype(np.int32)))
+
+    return change
 
 
 def _within(chosen: Format, target: Target) -> Change:
