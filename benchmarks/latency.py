@@ -73,7 +73,8 @@ def main() -> None:
     arguments = parser.parse_args()
     _report(model_rows(arguments.published, arguments.folder, arguments.in_flash), kernel_rows(arguments.kernels))
     if arguments.check:
-        _check(model_rows(*arguments.check, arguments.in_flash))
+        table, folder = arguments.check
+        _check(model_rows(table, folder, arguments.in_flash))
 
 
 if __name__ == "__main__":

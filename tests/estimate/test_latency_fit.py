@@ -1,0 +1,81 @@
+"""How far the model is off on measurements, and that its constants are the ones the benchmark fits."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.shared import shared_path
+from tinsmith.estimate.latency import FIXED, milliseconds
+from tinsmith.estimate.latency_constants import FITTED, MEDIAN_ERROR, PRIORS, WORST_ERROR
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+sys.path.insert(0, str(BENCHMARKS))  # its files are scripts
+
+import latency_fit  # noqa: E402
+
+
+@cache
+def measured() -> tuple[list[latency_fit.Row], list[latency_fit.Row]]:
+    table, kernels = shared_path("spec/published.csv"), shared_path("spec/kernels.csv")
+    return latency_fit.model_rows(table, shared_path("golden/published")), latency_fit.kernel_rows(kernels)
+
+
+@pytest.mark.parametrize("families", [False, True])
+def test_models_are_predicted_from_the_others(families: bool) -> None:
+    errors = np.abs(latency_fit.left_out(*measured(), families=families))
+    assert len(errors) == 20
+    assert np.median(errors) <= 0.15
+    assert errors.max() <= 0.40
+
+
+def test_the_error_that_reports_state() -> None:
+    errors = np.abs(latency_fit.left_out(*measured()))
+    assert pytest.approx(np.median(errors), abs=0.001) == MEDIAN_ERROR
+    assert pytest.approx(errors.max(), abs=0.001) == WORST_ERROR
+
+
+def test_the_constants_are_those_of_the_fit() -> None:
+    rows, kernels = measured()
+    assert {name: float(f"{value:.3g}") for name, value in latency_fit.fit([*rows, *kernels]).items()} == FITTED
+
+
+def test_single_kernels() -> None:
+    """Aligned and large enough ones; the smallest ones spend their time on starting."""
+    errors = [abs(latency_fit.error(row, FITTED)) for row in measured()[1]]
+    assert np.median(errors) <= 0.15
+
+
+def test_a_fit_finds_the_constants_that_made_the_rows(rng: np.random.Generator) -> None:
+    wanted = {name: value * float(rng.uniform(0.5, 2)) for name, value in PRIORS.items()}
+    rows = []
+    for _ in range(2000):
+        amounts = {name: float(rng.uniform(0, 1)) / value for name, value in PRIORS.items()} | {FIXED: 0.5}
+        rows.append(latency_fit.Row("m", "esp32s3", "default", milliseconds(amounts, wanted), amounts))
+    assert latency_fit.fit(rows) == pytest.approx(wanted, rel=0.05)
+
+
+def test_no_constant_is_negative(rng: np.random.Generator) -> None:
+    rows = []
+    for index in range(100):
+        amounts = {"node": float(rng.uniform(0.1, 1)), "element": float(rng.uniform(0.1, 1))}
+        measured_ms = 8.0 * amounts["node"] / (1 + amounts["element"])  # more elements, less time
+        rows.append(latency_fit.Row(f"m{index}", "esp32s3", "default", measured_ms, amounts))
+    constants = latency_fit.fit(rows)
+    assert constants["element"] == 0
+    assert min(constants.values()) >= 0
+
+
+def test_the_benchmark_prints_what_it_found() -> None:
+    arguments = [shared_path(name) for name in ("spec/published.csv", "spec/kernels.csv", "golden/published")]
+    check: list[str | Path] = ["--check", arguments[0], arguments[2]]
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / "latency.py", *arguments, *check], capture_output=True, text=True, check=True
+    )
+    assert f"MEDIAN_ERROR, WORST_ERROR = {MEDIAN_ERROR:.3f}, {WORST_ERROR:.3f}" in done.stdout
+    assert "with tinsmith's constants: median" in done.stdout
