@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from tests.estimate.published import program as published
 from tests.estimate.published import rows
+from tests.shared import shared_path
 from tinsmith.estimate.boards import KIB, MIB, find_board, own_board
 from tinsmith.estimate.fit import Application, Need, fit, size_text
 from tinsmith.estimate.memory import MemoryPlan, plan_memory
@@ -95,3 +99,19 @@ def test_published_models_fit_the_boards_they_are_shown_on(row: dict[str, str]) 
     board = find_board({"esp32s3": "ESP32-S3-EYE", "esp32p4": "ESP32-P4-Function-EV-Board"}[row["target"]])
     file_bytes = int(row["flatbuffer_bytes"])
     assert fit(file_bytes, plan_memory(program, target), parameter_bytes(program), board).fits
+
+
+def test_the_manual_shows_code_that_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = shared_path("golden/published/esp32s3__imagenet_cls_mobilenetv2_s8_v1.espdl")
+    (tmp_path / "model.espdl").write_bytes(model.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    manual = (Path(__file__).parents[2] / "docs/memory.md").read_text("utf-8")
+    names: dict[str, object] = {}
+    for block in re.findall(r"^```python\n(.*?)^```$", manual, flags=re.DOTALL | re.MULTILINE):
+        exec(block, names)
+    assert capsys.readouterr().out == "1705984 3542144\nTrue () \n"
+    assert isinstance(names["plan"], MemoryPlan)
+    assert f"reserves {names['plan'].peak:,} bytes" in " ".join(manual.split())
+    assert f"{max(names['plan'].live):,} are in use" in " ".join(manual.split())
