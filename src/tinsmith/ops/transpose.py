@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from tinsmith.ops.layouts import Perm, identity, passive
 from tinsmith.ops.movers import axis_of, refuse, same_format
 from tinsmith.ops.passage import moves
 from tinsmith.ops.places import common_layout
-from tinsmith.ops.work import GONE, Shape, Slow, Work, nothing, one_by_one
+from tinsmith.ops.work import GONE, Kernel, Shape, Slow, Work, elements, nothing
 
 
 def perm_of(call: Call) -> Perm:
@@ -74,16 +73,22 @@ def _emit_identity(emit: Emit) -> None:
     emit.give(emit.x(0, layout), layout=layout)
 
 
+MOST_ADDED = 4
+"""Dimensions for which the runtime has nested loops."""
+ADDED, DIVIDED = 2, 12
+"""Turns of a plain loop that finding an element's place takes; assumed."""
+
+
 def transpose_work(call: Call, shapes: Sequence[Shape]) -> Work:
-    """One element at a time."""
-    work = one_by_one(call, shapes)
+    """One element at a time: its place is added up from four indices, or found by divisions where there are more."""
+    count = elements(shapes)
     slow = Slow(
-        f"it moves {work.steps:,} elements to another place, one at a time.",
+        f"it moves {count:,} elements to another place, one at a time.",
         "Keep operators that want another order of dimensions (MatMul, Gemm, Reshape, Flatten beside convolutions) "
         "together, or replace them by 1×1 convolutions and global pooling.",
         GONE,
     )
-    return replace(work, slow=slow)
+    return Work(Kernel.SCALAR, steps=count * (ADDED if len(shapes[0]) <= MOST_ADDED else DIVIDED), slow=slow)
 
 
 OPERATORS = (
