@@ -17,7 +17,20 @@ from tests.cli.shell import error, ok, tinsmith
 from tinsmith.cli import main
 from tinsmith.cli.group import warnings_in_lines
 
-COMMANDS = ["check", "calibration", "quantize", "analyze", "run", "eval", "inspect", "diff", "twin", "targets", "ops"]
+COMMANDS = [
+    "check",
+    "calibration",
+    "quantize",
+    "analyze",
+    "run",
+    "eval",
+    "compare",
+    "inspect",
+    "diff",
+    "twin",
+    "targets",
+    "ops",
+]
 
 
 def test_the_commands_are_listed_in_the_order_of_work() -> None:

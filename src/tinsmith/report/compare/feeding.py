@@ -152,7 +152,12 @@ def _static(name: str, shape: tuple[int | None, ...]) -> tuple[int, ...]:
 def _own(lead: ProgramSide | FloatSide, held: Mapping[str, Held], most: int | None) -> Feed:
     text = "the inputs in the dump"
     if isinstance(lead, ProgramSide):
-        arrays = {name: held[name].data for name in held}
+        arrays = {
+            name: arranged(tensor.data, (None, *lead.inputs[name][1:]))
+            if tensor.data.dtype.kind == "f"
+            else tensor.data
+            for name, tensor in held.items()
+        }
         return Feed(_as_reals(lead.program, arrays, lead.target, most), text)
     sample = {}
     for name, tensor in held.items():

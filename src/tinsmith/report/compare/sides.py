@@ -245,11 +245,11 @@ def resolved(first: Held, second: Held, name: str) -> tuple[Held, Held]:
 
 
 def _filled(mine: Held, other: Held) -> Held:
-    if other.exponent is None or mine.exponent is not None or mine.order == "onnx":
+    if other.exponent is None or mine.exponent is not None or other.data.dtype.kind != "i":
         return mine
-    if mine.data.dtype.kind in "iu" and other.data.dtype.kind == "i":
+    if stands_for_reals(mine.data.dtype) or (mine.order == "" and mine.data.dtype.kind in "iu"):
         return replace(mine, exponent=other.exponent)
-    if mine.data.dtype.kind != "f" or other.data.dtype.kind != "i":
+    if mine.order or mine.data.dtype.kind != "f":
         return mine
     steps = np.ldexp(mine.data.astype(np.float64), -other.exponent)
     limits = np.iinfo(other.data.dtype)
