@@ -9,6 +9,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from tinsmith.ops.floatnode import Array, FloatAttribute, FloatNode, Operand
+from tinsmith.simulator.weights import initializers, lend
 
 OPSET = 24
 
@@ -33,22 +34,20 @@ class FloatNodes:
         read = {i.name: i for node in nodes for i in node.inputs if i is not None and i.name not in made}
         self.inputs = tuple(name for name, operand in read.items() if operand.const is None)
         self._outputs = tuple(operand.name for operand in outputs)
+        constants = {name: operand.const for name, operand in read.items() if operand.const is not None}
         graph = helper.make_graph(
             [_node(node) for node in nodes],
             "nodes",
             [_info(read[name]) for name in self.inputs],
             [_info(operand) for operand in outputs],
-            [
-                numpy_helper.from_array(np.asarray(operand.const, order="C"), name)
-                for name, operand in read.items()
-                if operand.const is not None
-            ],
+            list(initializers(constants)),
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)])
         model.ir_version = 10
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
         options.intra_op_num_threads = threads
+        self._weights = lend(options, constants)
         self._session = onnxruntime.InferenceSession(
             model.SerializeToString(), options, providers=["CPUExecutionProvider"], disabled_optimizers=["Pad_Fusion"]
         )

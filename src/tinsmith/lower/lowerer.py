@@ -52,6 +52,38 @@ class Lowered:
     homes: Mapping[str, Home] = field(default_factory=dict)
 
 
+_ORIGIN = "origin"
+"""Key of a program's memo."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Origin:
+    """What a program was lowered from."""
+
+    network: Network
+    formats: Formats
+    bits: Mapping[str, int]
+    homes: Mapping[str, Home]
+
+
+def inherit_origin(program: Program, lowered: Lowered) -> Program:
+    """The program, which differs from the lowered one in nothing but metadata, so that `homes_in` knows it."""
+    program.memo[_ORIGIN] = lowered.program.memo[_ORIGIN]
+    return program
+
+
+def homes_in(
+    program: Program, network: Network, formats: Formats, bits: Mapping[str, int], target: Target
+) -> Mapping[str, Home] | None:
+    """Where the network's values live in a program that was lowered from it; None where it was not."""
+    origin = program.memo.get(_ORIGIN)
+    same = isinstance(origin, _Origin) and origin.network is network and origin.formats is formats
+    if isinstance(origin, _Origin) and same and origin.bits == bits:
+        return origin.homes
+    lowered = lower(network, formats, bits, target)
+    return lowered.homes if lowered.program.nodes == program.nodes else None
+
+
 def lower(network: Network, formats: Formats, bits: Mapping[str, int], target: Target) -> Lowered:
     """Turn the network into the program the chip gets.
 
@@ -78,6 +110,7 @@ def lower(network: Network, formats: Formats, bits: Mapping[str, int], target: T
         found = _Lowerer(network, formats, bits, target).run(turned)
         if _transposes(found) < _transposes(best):
             best, perms = found, turned
+    best.program.memo[_ORIGIN] = _Origin(network, formats, dict(bits), best.homes)
     return best
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tinsmith import __version__
-from tinsmith.lower.lowerer import Lowered
+from tinsmith.lower.lowerer import Lowered, inherit_origin
 from tinsmith.program import Program
 from tinsmith.recipe import Recipe
 from tinsmith.recipe.whole import RECIPE_KEY
@@ -48,4 +48,5 @@ def stamped(
         RECIPE_KEY: recipe.toml(),
         CHOICES_KEY: choices.toml(),
     }
-    return replace(program, metadata=metadata, producer_name="tinsmith", producer_version=__version__)
+    made = replace(program, metadata=metadata, producer_name="tinsmith", producer_version=__version__)
+    return inherit_origin(made, lowered)

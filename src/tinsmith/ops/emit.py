@@ -25,6 +25,8 @@ FLOAT32, FLOAT64, INT32 = int(DType.FLOAT), int(DType.DOUBLE), int(DType.INT32)
 MAGIC = 1.5 * 2.0**23
 """A float32 whose last place is 1, as that of its neighbours is."""
 
+_SHARED_BYTES = 1 << 14
+
 Layout = Literal["file", "first"]
 EmitAttribute = int | float | str | Sequence[int] | Sequence[float] | NDArray[Any]
 
@@ -117,9 +119,10 @@ class Builder:
         self._producers.update(dict.fromkeys(outputs, renamed))
 
     def constant(self, data: Any) -> str:
-        """An initializer holding ``data``; equal ones are shared."""
+        """An initializer holding ``data``; equal ones are shared, unless they are large."""
         array = np.asarray(data)
-        key = (str(array.dtype), array.shape, array.tobytes())
+        small = array.nbytes <= _SHARED_BYTES
+        key = (array.dtype.str, array.shape, array.tobytes() if small else b"large %d" % len(self.constants))
         if key not in self._known:
             self._known[key] = self.fresh("const")
             self.constants[self._known[key]] = array

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ class Plan:
         rounding: The target's.
         inputs: Smallest and largest input, zero included.
         lanes: The accumulators.
+        reach: Per channel, what no sum of any of its products can go below or beyond.
     """
 
     filters: Ints
@@ -39,6 +40,13 @@ class Plan:
     rounding: Rounding
     inputs: Range
     lanes: tuple[Lane, ...]
+    reach: tuple[Ints, Ints] = field(init=False)
+
+    def __post_init__(self) -> None:
+        low, high = (int(bound) for bound in self.inputs)
+        total, size = self.filters.sum(axis=1), np.abs(self.filters).sum(axis=1)
+        positive, negative = (size + total) // 2, (total - size) // 2
+        object.__setattr__(self, "reach", (high * negative + low * positive, high * positive + low * negative))
 
     @property
     def scale(self) -> NDArray[np.float64]:
@@ -68,16 +76,9 @@ class Plan:
             return (self.bias + np.where(self.shifts > 0, 0.5, 0.0)) * self.scale
         return (self.bias + self.half) * self.scale
 
-    def reach(self) -> tuple[Ints, Ints]:
-        """Per channel, what no sum of any of its products can go below or beyond."""
-        low, high = (int(bound) for bound in self.inputs)
-        positive = np.maximum(self.filters, 0).sum(axis=1)
-        negative = np.minimum(self.filters, 0).sum(axis=1)
-        return high * negative + low * positive, high * positive + low * negative
-
     def largest(self) -> float:
         """Bound of every partial sum in any order, bias and rounding included."""
-        lowest, highest = self.reach()
+        lowest, highest = self.reach
         start = self.bias + self.half
         return float(max((highest + np.maximum(start, 0)).max(), -(lowest + np.minimum(start, 0)).min()))
 
@@ -87,7 +88,7 @@ class Plan:
 
     def doubtful(self) -> Ints:
         """Channels whose accumulator cannot be proved to stay in its range."""
-        lowest, highest = self.reach()
+        lowest, highest = self.reach
         found = np.zeros(len(self.bias), bool)
         for lane in self.lanes:
             low, high = qrange(lane.bits)
@@ -100,7 +101,7 @@ class Plan:
 
         Below 1, no sum can saturate.
         """
-        lowest, highest = self.reach()
+        lowest, highest = self.reach
         ends = np.maximum(self.bias + highest, -1 - (self.bias + lowest))
         shares = [ends[lane.channels].max() / 2.0 ** (lane.bits - 1) for lane in self.lanes if lane.every]
         return float(max(shares)) if shares else None

@@ -36,7 +36,7 @@ class Channel:
 
 def slimmed(found: Plan, bits: int, *, relu: bool) -> Plan:
     """The same node with other numbers, so that float32 holds the sums of as many channels as possible."""
-    lows, highs = found.reach()
+    lows, highs = found.reach
     filters, bias, shifts = found.filters.copy(), found.bias.copy(), found.shifts.copy()
     offset = found.offset.copy()
     for n in range(len(bias)):

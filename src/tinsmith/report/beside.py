@@ -9,17 +9,13 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
-import numpy as np
-
 from tinsmith.algorithms.float_nodes import FloatNodes
 from tinsmith.errors import ProgramError
-from tinsmith.lower import lower
-from tinsmith.lower.lowerer import Home
+from tinsmith.lower.lowerer import homes_in
 from tinsmith.ops.floatnode import Array, Operand
 from tinsmith.ops.layouts import inverse
-from tinsmith.program import Program
 from tinsmith.report.layer_error import reference
-from tinsmith.report.thinning import Cuts, grid, taken, thinned_network, thinned_program
+from tinsmith.report.thinning import grid, taken, thinned_network, thinned_program
 from tinsmith.simulator.compiled import compile_program
 from tinsmith.simulator.inputs import samples as as_integers
 
@@ -63,53 +59,38 @@ class Beside:
 
     def __init__(self, quantized: Quantized, values: Iterable[Operand], most: int | None = None) -> None:
         bits = {name: decision.bits for name, decision in quantized.placement.items()}
-        lowered = lower(quantized.network, quantized.formats, bits, quantized.target)
-        if lowered.program.nodes != quantized.program.nodes:
+        found = homes_in(quantized.program, quantized.network, quantized.formats, bits, quantized.target)
+        if found is None:
             raise ProgramError(
                 "is not what its network and formats give.",
                 subject="program",
                 hint="Analyse the result of tinsmith.quantize as it is.",
             )
-        self.values = tuple(value for value in values if value.name in lowered.homes)
-        homes = [lowered.homes[value.name] for value in self.values]
+        self.values = tuple(value for value in values if value.name in found)
+        homes = [found[value.name] for value in self.values]
         cuts = [grid(value.shape, most) for value in self.values]
         self._program, self._target = quantized.program, quantized.target
         wanted = [(home.root, home.perm, cut) for home, cut in zip(homes, cuts, strict=True)]
-        program, self._chip_names = thinned_program(quantized.program, wanted)
-        self._parts = [
-            _Part(value, home, cut, quantized.program)
-            for value, home, cut in zip(self.values, homes, cuts, strict=True)
-        ]
+        program, self._chip_parts = thinned_program(quantized.program, wanted)
+        held = [quantized.program.values[home.root] for home in homes]
+        self._scales = [2.0**value.exponent if value.dtype.quantized else 1.0 for value in held]
         self._compiled = compile_program(program, quantized.target)
         self._compiled.open(1)
         names = (value.name for value in self.values)
-        floats, self._float_names = thinned_network(reference(quantized), dict(zip(names, cuts, strict=True)))
+        floats, self._float_parts = thinned_network(reference(quantized), dict(zip(names, cuts, strict=True)))
         self._floats = FloatNodes(floats.nodes, floats.outputs)
 
     def __call__(self, sample: Sample) -> dict[str, Pair]:
         """The values of one sample, `{input: array}` in ONNX order, by name."""
         (integers,) = as_integers(self._program, sample, self._target)
-        chip, real = self._compiled.run(integers), self._floats(sample)
-        return {
-            part.name: Pair(part.in_onnx_order(chip[name]), part.scale, real[self._float_names[part.name]])
-            for part, name in zip(self._parts, self._chip_names, strict=True)
-        }
-
-
-class _Part:
-    """What is looked at of one value, as the program holds it."""
-
-    def __init__(self, value: Operand, home: Home, cuts: Cuts, program: Program) -> None:
-        held = program.values[home.root]
-        shape = taken(np.broadcast_to(np.int8(0), value.shape), cuts).shape
-        self.name = value.name
-        self.scale = 2.0**held.exponent if held.dtype.quantized else 1.0
-        self._shape = [shape[axis] for axis in home.perm]
-        self._back = inverse(home.perm)
-
-    def in_onnx_order(self, array: Array) -> Array:
-        """An array in the file's layout in that of the float network."""
-        return array.reshape(self._shape).transpose(self._back)  # the chip has no scalars
+        chip, reals = self._compiled.run(integers), self._floats(sample)
+        found: dict[str, Pair] = {}
+        for value, ours, scale in zip(self.values, self._chip_parts, self._scales, strict=True):
+            theirs = self._float_parts[value.name]
+            array = chip[ours.name]
+            array = array.transpose(inverse(ours.perm)) if value.rank else array.reshape(())  # the chip has no scalars
+            found[value.name] = Pair(taken(array, ours.rest), scale, taken(reals[theirs.name], theirs.rest))
+        return found
 
 
 def over_samples(function: Callable[[Sample], T], samples: Iterable[Sample]) -> Iterator[T]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tinsmith.ops.floatnode import Array, FloatNode, Network, Operand
-from tinsmith.ops.layouts import Perm, channels_last
+from tinsmith.ops.layouts import Perm, channels_last, identity, inverse
 from tinsmith.program import Node, Program, Tensor, Value
 
 _FIRST_AXIS = 2
@@ -36,6 +36,21 @@ class Cut:
 
 
 Cuts = tuple[Cut, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A value of a changed network or program that holds what is looked at, and little more.
+
+    Attributes:
+        name: Its name.
+        perm: Order of its dimensions: dimension i is dimension ``perm[i]`` in ONNX order.
+        rest: What remains to be cut off, ONNX order.
+    """
+
+    name: str
+    perm: Perm
+    rest: Cuts = ()
 
 
 def grid(shape: Sequence[int], most: int | None) -> Cuts:
@@ -71,7 +86,7 @@ def taken(array: Array, cuts: Cuts) -> Array:
     return array[tuple(index)]
 
 
-def thinned_network(network: Network, wanted: Mapping[str, Cuts]) -> tuple[Network, dict[str, str]]:
+def thinned_network(network: Network, wanted: Mapping[str, Cuts]) -> tuple[Network, dict[str, Part]]:
     """A float network whose outputs are parts of its values.
 
     Args:
@@ -79,41 +94,41 @@ def thinned_network(network: Network, wanted: Mapping[str, Cuts]) -> tuple[Netwo
         wanted: What to keep of each value, by name.
 
     Returns:
-        The network, and the name of each part by that of its value.
+        The network, and the part of each value by name.
     """
     nodes: list[FloatNode] = []
     outputs: list[Operand] = []
-    names: dict[str, str] = {}
+    parts: dict[str, Part] = {}
 
     def look(values: Sequence[Operand]) -> None:
         for value in values:
-            if value.name in wanted and value.name not in names:
-                part = value if not wanted[value.name] else _cut_operand(value, wanted[value.name], nodes)
-                names[value.name] = part.name
+            if value.name in wanted and value.name not in parts:
+                part, rest = _cut_operand(value, wanted[value.name], nodes)
+                parts[value.name] = Part(part.name, identity(value.rank), rest)
                 outputs.append(part)
 
     look(network.inputs)
     for node in network.nodes:
         nodes.append(node)
         look(node.outputs)
-    return replace(network, nodes=tuple(nodes), outputs=tuple(outputs)), names
+    return replace(network, nodes=tuple(nodes), outputs=tuple(outputs)), parts
 
 
-def _cut_operand(value: Operand, cuts: Cuts, nodes: list[FloatNode]) -> Operand:
-    if value.rank in _POOLED_RANKS:
-        pooled = Operand(f"{value.name}|grid", _shape(value.shape, _from_zero(cuts)), value.dtype)
-        nodes.append(FloatNode("MaxPool", pooled.name, (value,), (pooled,), _window(cuts, value.rank)))
-        value, cuts = pooled, _rest(cuts)
+def _cut_operand(value: Operand, cuts: Cuts, nodes: list[FloatNode]) -> tuple[Operand, Cuts]:
     if not cuts:
-        return value
+        return value, ()
+    if value.rank in _POOLED_RANKS:
+        part = Operand(f"{value.name}|grid", _shape(value.shape, _from_zero(cuts)), value.dtype)
+        nodes.append(FloatNode("MaxPool", part.name, (value,), (part,), _window(cuts, value.rank)))
+        return part, _rest(cuts)
     part = Operand(f"{value.name}|part", _shape(value.shape, cuts), value.dtype)
     columns = enumerate(_columns(cuts))
     constants = (Operand(f"{part.name}|{index}", column.shape, column.dtype, column) for index, column in columns)
     nodes.append(FloatNode("Slice", part.name, (value, *constants), (part,)))
-    return part
+    return part, ()
 
 
-def thinned_program(program: Program, wanted: Sequence[tuple[str, Perm, Cuts]]) -> tuple[Program, list[str]]:
+def thinned_program(program: Program, wanted: Sequence[tuple[str, Perm, Cuts]]) -> tuple[Program, list[Part]]:
     """A program whose outputs are parts of its values.
 
     Args:
@@ -121,13 +136,13 @@ def thinned_program(program: Program, wanted: Sequence[tuple[str, Perm, Cuts]]) 
         wanted: Values with the order of their dimensions, and what to keep of them in ONNX order.
 
     Returns:
-        The program, and the name of each part in the order asked for.
+        The program, and the parts in the order asked for.
     """
     cutting = _Cutting(program)
-    names = [cutting.part(f"{name}|{index}", name, perm, cuts) for index, (name, perm, cuts) in enumerate(wanted)]
-    outputs = tuple(cutting.values[name] for name in dict.fromkeys(names))
+    parts = [cutting.part(f"{name}|{index}", name, perm, cuts) for index, (name, perm, cuts) in enumerate(wanted)]
+    outputs = tuple(cutting.values[name] for name in dict.fromkeys(part.name for part in parts))
     nodes = tuple(cutting.nodes())
-    return replace(program, nodes=nodes, outputs=outputs, values=cutting.values, constants=cutting.constants), names
+    return replace(program, nodes=nodes, outputs=outputs, values=cutting.values, constants=cutting.constants), parts
 
 
 class _Cutting:
@@ -139,28 +154,31 @@ class _Cutting:
         self.constants = dict(program.constants)
         self._behind: dict[str, list[Node]] = {}
 
-    def part(self, unique: str, name: str, perm: Perm, cuts: Cuts) -> str:
-        """The name of a part of a value, whose cuts are meant in ONNX order."""
+    def part(self, unique: str, name: str, perm: Perm, cuts: Cuts) -> Part:
+        """A part of a value, whose cuts are meant in ONNX order."""
         if not cuts:
-            return name
+            return Part(name, perm)
         behind, held = self._behind.setdefault(name, []), self.values[name]
         if perm == channels_last(len(perm)) and len(perm) in _POOLED_RANKS and held.dtype.quantized:
-            pads = (0,) * (2 * len(perm) - 4)
-            window = {**_window(cuts, len(perm)), "pads": pads}
-            behind.append(Node("MaxPool", f"{unique}|grid", (name,), (f"{unique}|grid",), window))
-            name = self._declare(f"{unique}|grid", held, _moved(_from_zero(cuts), perm))
-            cuts = _rest(cuts)
-        if not cuts:
-            return name
+            grid, part = f"{unique}|grid", f"{unique}|part"
+            window = {**_window(cuts, len(perm)), "pads": (0,) * (2 * len(perm) - 4)}
+            shape = _shape(held.shape, _moved(_from_zero(cuts), perm))
+            back = inverse(perm)
+            behind.append(Node("MaxPool", grid, (name,), (grid,), window))
+            behind.append(Node("Transpose", part, (grid,), (part,), {"perm": back}))
+            self._declare(grid, held, shape)
+            self._declare(part, held, tuple(shape[axis] for axis in back))
+            return Part(part, identity(len(perm)), _rest(cuts))
         moved = _moved(cuts, perm)
         inputs = [f"{unique}|{column}" for column in range(4)]
         self.constants |= {key: Tensor(key, column) for key, column in zip(inputs, _columns(moved), strict=True)}
-        behind.append(Node("Slice", f"{unique}|part", (name, *inputs), (f"{unique}|part",)))
-        return self._declare(f"{unique}|part", self.values[name], moved)
+        part = f"{unique}|part"
+        behind.append(Node("Slice", part, (name, *inputs), (part,)))
+        self._declare(part, held, _shape(held.shape, moved))
+        return Part(part, perm)
 
-    def _declare(self, name: str, whole: Value, cuts: Cuts) -> str:
-        self.values[name] = replace(whole, name=name, shape=_shape(whole.shape, cuts))
-        return name
+    def _declare(self, name: str, whole: Value, shape: tuple[int, ...]) -> None:
+        self.values[name] = replace(whole, name=name, shape=shape)
 
     def nodes(self) -> Iterator[Node]:
         """The program's nodes, each followed by those that cut parts out of its results."""

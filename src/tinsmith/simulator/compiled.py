@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,12 +19,9 @@ from tinsmith.ops.emit import Builder, Emit, Guard, NotExpressible
 from tinsmith.ops.execution import call_of, compute, told
 from tinsmith.ops.inference import placeholders
 from tinsmith.program import DType, Node, Program
-from tinsmith.simulator.graphs import carry_in, carry_out, refusals, session, to_model
+from tinsmith.simulator.graphs import Session, carry_in, carry_out, refusals, session, to_lean_model
 from tinsmith.simulator.interpreter import run_nodes
 from tinsmith.targets import Target
-
-if TYPE_CHECKING:
-    import onnxruntime
 
 
 @dataclass(slots=True)
@@ -37,7 +33,8 @@ class GraphPart:
         feeds: Program values it takes.
         results: Program values it gives.
         guards: Guards, whose tensors follow the results in the graph's outputs.
-        model: The serialized graph.
+        model: The serialized graph, without its large weights.
+        weights: Its constants by name.
     """
 
     nodes: tuple[Node, ...]
@@ -45,9 +42,10 @@ class GraphPart:
     results: tuple[str, ...]
     guards: tuple[Guard, ...]
     model: bytes
-    sessions: dict[int, onnxruntime.InferenceSession] = field(default_factory=dict)
+    weights: Mapping[str, Array]
+    sessions: dict[int, Session] = field(default_factory=dict)
 
-    def open(self, threads: int) -> onnxruntime.InferenceSession:
+    def open(self, threads: int) -> Session:
         """The session that runs it on so many threads.
 
         Raises:
@@ -55,7 +53,7 @@ class GraphPart:
         """
         if threads not in self.sessions:
             with self._refusals():
-                self.sessions[threads] = session(self.model, threads)
+                self.sessions[threads] = session(self.model, threads, self.weights)
         return self.sessions[threads]
 
     def run(self, tensors: Mapping[str, Array], threads: int) -> tuple[dict[str, Array], dict[Guard, float]]:
@@ -67,7 +65,7 @@ class GraphPart:
         opened = self.open(threads)
         feeds = {f"in|{name}": np.asarray(tensors[name], order="C") for name in self.feeds}
         with self._refusals():
-            found = opened.run(None, feeds)
+            found = opened.runs.run(None, feeds)
         count = len(self.results)
         reached = {guard: float(value) for guard, value in zip(self.guards, found[count:], strict=True)}
         return dict(zip(self.results, found[:count], strict=True)), reached
@@ -237,8 +235,8 @@ class Emitter:
             (carry_out(builder, values[name]), values[name].dtype, list(self.zeros[name].shape)) for name in results
         ]
         outputs += [(guard.tensor, DType.FLOAT, []) for guard in builder.guards]
-        model = to_model(builder, inputs, outputs).SerializeToString()
-        return GraphPart(tuple(nodes), tuple(feeds), tuple(results), tuple(builder.guards), model)
+        model = to_lean_model(builder, inputs, outputs)
+        return GraphPart(tuple(nodes), tuple(feeds), tuple(results), tuple(builder.guards), model, builder.constants)
 
 
 def compile_program(program: Program, target: Target, *, checked: bool = True, save_all: bool = False) -> Compiled:

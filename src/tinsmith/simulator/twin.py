@@ -124,7 +124,7 @@ def _give(builder: Builder, value: Value, original: Original | None, shape: tupl
 def _runs_batches(model: onnx.ModelProto, program: Program) -> bool:
     """Whether the model gives for two samples at once what it gives for each alone."""
     with refusals("twin"):
-        runner = session(model.SerializeToString(), 1)
+        runner = session(model.SerializeToString(), 1).runs
     rng = np.random.default_rng(0)
     pair: Mapping[str, np.ndarray] = {
         i.name: rng.standard_normal([2 if d == "N" else d for d in i.shape]).astype(np.float32)
