@@ -5,7 +5,18 @@ from __future__ import annotations
 import pytest
 
 from tinsmith.errors import RecipeError
-from tinsmith.estimate.boards import BOARDS, INTERNAL, KIB, MIB, Board, boards_with, find_board, own_board
+from tinsmith.estimate.boards import (
+    BOARDS,
+    INTERNAL,
+    KIB,
+    MIB,
+    Board,
+    board_with,
+    boards_with,
+    find_board,
+    is_module,
+    own_board,
+)
 from tinsmith.targets import TARGETS
 
 
@@ -68,3 +79,23 @@ def test_an_unknown_chip_needs_its_internal_memory() -> None:
 def test_negative_sizes_are_refused(sizes: tuple[int, int, int], what: str) -> None:
     with pytest.raises(RecipeError, match=f"-1 bytes of {what} are no size"):
         own_board("esp32s3", *sizes)
+
+
+def test_a_board_with_a_chip() -> None:
+    assert board_with("esp32-s3-eye", "esp32s3") is BOARDS["ESP32-S3-EYE"]
+    assert board_with(BOARDS["ESP32-P4-EYE"], "esp32p4") is BOARDS["ESP32-P4-EYE"]
+    with pytest.raises(RecipeError, match="has the chip esp32s3.*--target esp32s3"):
+        board_with("ESP32-S3-EYE", "esp32p4")
+
+
+def test_modules_say_their_memory_in_their_names() -> None:
+    board = board_with("n16r8", "esp32s3")
+    assert (board.name, board.flash, board.psram, board.internal) == (
+        "esp32s3 N16R8",
+        16 * MIB,
+        8 * MIB,
+        INTERNAL["esp32s3"],
+    )
+    assert board_with("N4", "esp32c3").psram == 0
+    assert is_module("N32R16V")
+    assert not is_module("ESP32-S3-EYE")

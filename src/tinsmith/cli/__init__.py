@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from tinsmith import __version__
-from tinsmith.cli import analyzing, calibrating, checking, comparing, files, lists, measure, prepare
+from tinsmith.cli import analyzing, calibrating, checking, comparing, files, lists, measure, prepare, reporting
 from tinsmith.cli.group import Group, traceback_option
 
 
@@ -20,7 +20,9 @@ for _command in (
     checking.check_command,
     calibrating.calibration_command,
     prepare.quantize_command,
+    reporting.report_command,
     analyzing.analyze_command,
+    reporting.profile_command,
     measure.run_command,
     measure.eval_command,
     comparing.compare_command,
@@ -28,6 +30,7 @@ for _command in (
     files.diff_command,
     files.twin_command,
     lists.targets_command,
+    lists.boards_command,
     lists.ops_command,
 ):
     main.add_command(_command)

@@ -1,4 +1,4 @@
-"""``tinsmith targets`` and ``ops``."""
+"""``tinsmith targets``, ``boards`` and ``ops``."""
 
 from __future__ import annotations
 
@@ -14,6 +14,18 @@ def targets_command() -> None:
     from tinsmith.report.terminal import console, targets_table
 
     console().print(targets_table())
+
+
+@click.command("boards")
+@common_options
+def boards_command() -> None:
+    """List the boards that --board knows, and what they offer.
+
+    Of others give the memory of the module as Espressif writes it: N8R2 has 8 MB of flash and 2 MB of PSRAM.
+    """
+    from tinsmith.report.terminal import boards_table, console
+
+    console().print(boards_table())
 
 
 @click.command("ops")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tinsmith.cli.options import (
+    board_options,
     choosing_options,
     common_options,
     data_path,
@@ -16,6 +17,8 @@ from tinsmith.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from tinsmith.cli.progress import Tell
+    from tinsmith.quantized import Quantized, Saved
     from tinsmith.recipe import Recipe
 
 
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 @click.option("--export-test-values", is_flag=True, help="Put a calibration sample and its exact outputs in the file.")
 @click.option("--name", default="model", show_default=True, help="Name of the files, without suffix.")
 @click.option("-o", "--output", "folder", type=written_folder, required=True, metavar="DIR", help="Where the files go.")
+@click.option("--report/--no-report", default=True, help="Write report.html and report.json, too.  [default: write]")
+@board_options
 @click.option("--table", is_flag=True, help="Print what each layer became: precision and why, exponents.")
 @click.option("--print-recipe", is_flag=True, help="Print every choice as TOML, ready for --recipe.")
 @common_options
@@ -40,6 +45,9 @@ def quantize_command(
     folder: Path,
     name: str,
     export_test_values: bool,
+    report: bool,
+    board: str | None,
+    internal: int,
     table: bool,
     print_recipe: bool,
     **choices: Any,
@@ -47,26 +55,31 @@ def quantize_command(
     """Quantize a float model for a chip.
 
     The model: .onnx, .pt2, .keras, .h5, .tflite, the folder of a TensorFlow SavedModel, and more, see the manual.
-    Writes the .espdl file that ESP-DL loads, and .info and .json for people, for example
+    Writes the .espdl file that ESP-DL loads, .info and .json for people, and a report: will it fit, how fast and how
+    accurate will it be, what to do next. For example
 
     tinsmith quantize model.onnx --data calibration.npy --target esp32s3 -o build
     """
     import time
 
     from tinsmith.cli.progress import stages
+    from tinsmith.cli.reporting import target_with
     from tinsmith.pipeline import quantize
     from tinsmith.report.terminal import console, dispatch_grid, quantized_lines
 
+    choices["target"] = target_with(board, choices)
     started = time.perf_counter()
     with stages() as tell:
         quantized = quantize(model, data, progress=tell, **choices)
         tell("write", 0, None)
         saved = quantized.save(folder, name, test_values=export_test_values)
-    seconds = time.perf_counter() - started
+        seconds = time.perf_counter() - started
+        said = _reported(quantized, saved, model, data, board, internal, tell) if report else []
     described = _described(quantized.recipe, choices["recipe"])
     placement, program = quantized.placement, quantized.program
     for line in (
         *quantized_lines(placement, program, quantized.target, list(saved), seconds, described),
+        *said,
         *(f"note: {note}" for note in quantized.notes),
     ):
         click.echo(line, err=print_recipe)
@@ -74,6 +87,36 @@ def quantize_command(
         console(stderr=print_recipe).print(dispatch_grid(quantized.table()))
     if print_recipe:
         click.echo(quantized.recipe.toml(), nl=False)
+
+
+def _reported(
+    quantized: Quantized,
+    saved: Saved,
+    model: Path,
+    data: str | None,
+    board: str | None,
+    internal: int,
+    tell: Tell,
+) -> list[str]:
+    """Writes the report beside the files; its verdicts, and where it is."""
+    from tinsmith.cli.reporting import written_lines
+    from tinsmith.report.commands import Places
+    from tinsmith.report.insight.files import report_name, save_report
+    from tinsmith.report.insight.gather import insight
+    from tinsmith.report.insight.lines import verdict_lines
+
+    found = insight(
+        quantized,
+        data,
+        board=board,
+        internal=internal,
+        name=model.name,
+        file_bytes=saved.espdl.stat().st_size,
+        places=Places(str(model), data or "DATA", str(saved.espdl), str(saved.espdl.parent)),
+        progress=tell,
+    )
+    written = save_report(found, saved.espdl.parent, report_name(saved.espdl.stem))
+    return [*verdict_lines(found), *written_lines(written)]
 
 
 def _described(recipe: Recipe, path: Path | None) -> str:

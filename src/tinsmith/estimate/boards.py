@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from tinsmith.errors import RecipeError
 
 KIB = 1024
 MIB = 1024 * KIB
+
+_MODULE = re.compile(r"N(\d{1,3})(?:R(\d{1,3}))?V?", re.IGNORECASE)
 
 Psram = Literal["", "quad", "octal", "hex"]
 
@@ -135,6 +137,37 @@ def own_board(chip: str, flash: int, psram: int = 0, internal: int | None = None
         if size < 0:
             raise RecipeError(f"{size} bytes of {what} are no size.", subject="board", hint="Give 0 or more bytes.")
     return Board(f"a board with {chip}", chip, flash, psram, "", internal)
+
+
+def board_with(board: str | Board, chip: str) -> Board:
+    """A board that has a chip.
+
+    Args:
+        board: A board, its name, or the memory of its module as Espressif writes it: ``N8R2`` has 8 MB of flash and
+            2 MB of PSRAM.
+        chip: The target.
+
+    Raises:
+        RecipeError: The board is unknown, or has another chip.
+    """
+    if isinstance(board, str):
+        module = _MODULE.fullmatch(board.strip())
+        if module is not None:
+            own = own_board(chip, int(module[1]) * MIB, int(module[2] or 0) * MIB)
+            return replace(own, name=f"{chip} {board.strip().upper()}")
+        board = find_board(board)
+    if board.chip != chip:
+        raise RecipeError(
+            f"has the chip {board.chip}, and the model is for {chip}.",
+            subject=f"board {board.name!r}",
+            hint=f"Quantize the model for it: --target {board.chip}.",
+        )
+    return board
+
+
+def is_module(name: str) -> bool:
+    """Whether a name says how much memory a module has, whatever its chip."""
+    return _MODULE.fullmatch(name.strip()) is not None
 
 
 def _plain(name: str) -> str:

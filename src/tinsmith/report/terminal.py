@@ -16,11 +16,13 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from tinsmith.estimate.boards import BOARDS
 from tinsmith.ops import operators
 from tinsmith.placement import Placement
 from tinsmith.program import Program
 from tinsmith.report.dispatch import LayerChoice, exponents_text
 from tinsmith.report.tally import Evaluation
+from tinsmith.report.units import size
 from tinsmith.targets import TARGETS, Saturation, Target
 
 Array = NDArray[Any]
@@ -135,6 +137,15 @@ def targets_table() -> Table:
 def _lane(target: Target, bits: int) -> str:
     lane = target.linear[bits].vector
     return f"{lane.bits} bit" if lane.saturation is Saturation.NEVER else f"{lane.bits} bit, saturating"
+
+
+def boards_table() -> Table:
+    """The boards."""
+    table = plain_table("board", "chip", "PSRAM by", "flash", "PSRAM", "internal RAM for a model", left=3)
+    for board in BOARDS.values():
+        psram = size(board.psram) if board.psram else ""
+        table.add_row(board.name, board.chip, board.kind, size(board.flash), psram, size(board.internal))
+    return table
 
 
 def operators_table(target: Target) -> Table:

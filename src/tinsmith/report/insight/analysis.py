@@ -1,0 +1,127 @@
+"""The part of an insight that needs data: noise, histograms, causes, and the network's outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import isfinite, prod
+from typing import TYPE_CHECKING, Any
+
+from tinsmith.calibrate.spread import Spread
+from tinsmith.recipe.parts import Preprocessing
+from tinsmith.report.actions import actions
+from tinsmith.report.causes import causes
+from tinsmith.report.commands import Places
+from tinsmith.report.evaluate import evaluate
+from tinsmith.report.fidelity import Fidelity
+from tinsmith.report.graphwise import graphwise
+from tinsmith.report.insight.schema import Action, Cause, Histogram, Noise, Output
+from tinsmith.report.layer_error import LayerError, opened
+from tinsmith.report.layerwise import layerwise
+from tinsmith.report.tensors import TensorStatistics
+
+if TYPE_CHECKING:
+    from tinsmith.quantized import Quantized
+
+Progress = Callable[[str, int, int | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """What running some samples both ways tells.
+
+    Attributes:
+        samples: How many were run.
+        accumulated: Noise at each layer's output with all layers before it, by layer.
+        alone: Noise at the network's outputs if the layer alone were quantized, by layer.
+        histograms: What the layers' outputs hold, by value.
+        causes: Why layers lose accuracy, by layer.
+        outputs: The network's outputs beside the float network's.
+        actions: What to do about it, the most promising first.
+        saturated: Sums that saturated an accumulator, by node.
+    """
+
+    samples: int
+    accumulated: tuple[LayerError, ...]
+    alone: tuple[LayerError, ...]
+    histograms: Mapping[str, Histogram]
+    causes: Mapping[str, tuple[Cause, ...]]
+    outputs: tuple[Output, ...]
+    actions: tuple[Action, ...]
+    saturated: Mapping[str, int]
+
+
+def analyse(quantized: Quantized, data: Any, samples: int, places: Places, progress: Progress) -> Analysis:
+    """Run samples as the chip would and in floats.
+
+    Args:
+        quantized: The network.
+        data: Samples as `tinsmith.quantize` takes them; the recipe's preprocessing applies.
+        samples: How many to look at, at most; they are spread over the data.
+        places: What the commands to copy call the files.
+        progress: Called with a stage's name, how far it is, and how far it goes.
+
+    Raises:
+        DataError: The data cannot be read, or a sample does not fit the model.
+    """
+    quantized, chosen = _prepared(quantized, data, samples)
+    statistics = TensorStatistics(quantized)
+    accumulated = graphwise(
+        quantized,
+        chosen,
+        look=statistics.look,
+        progress=lambda done, total: progress("compare with float", done, total),
+    )
+    alone = layerwise(quantized, chosen, progress=lambda done, total: progress("layer by layer", done, total))
+    outputs, saturated = _at_the_outputs(quantized, chosen, progress)
+    found = causes(
+        quantized,
+        accumulated,
+        alone,
+        statistics,
+        chosen,
+        places=places,
+        progress=lambda done, total: progress("find causes", done, total),
+    )
+    progress("try remedies", 0, None)
+    steps = actions(quantized, accumulated, alone, found, chosen, places=places)
+    return Analysis(len(chosen), accumulated, alone, statistics.histograms(), found, outputs, steps, saturated)
+
+
+def noise_of(error: LayerError) -> Noise:
+    """The figures of a layer as the report has them."""
+    return Noise(error.noise, error.snr_db if isfinite(error.snr_db) else None, error.cosine, error.mse)
+
+
+def _prepared(quantized: Quantized, data: Any, samples: int) -> tuple[Quantized, list[dict[str, Any]]]:
+    """Some of the samples, as the network takes them, and the network without what was done to them already."""
+    spread = Spread(opened(quantized, data, None), samples)
+    for _ in spread:
+        pass
+    plain = quantized.recipe.model_copy(update={"preprocessing": Preprocessing()})
+    return replace(quantized, recipe=plain), spread.samples
+
+
+def _at_the_outputs(
+    quantized: Quantized, samples: Sequence[Mapping[str, Any]], progress: Progress
+) -> tuple[tuple[Output, ...], Mapping[str, int]]:
+    found = evaluate(
+        quantized.program,
+        samples,
+        float_model=quantized.model,
+        target=quantized.target,
+        progress=lambda done, total: progress("compare outputs", done, total),
+    )
+    shapes = {value.name: value.shape for value in quantized.program.outputs}
+    answering = next((name for name in found.outputs if 1 < prod(shapes[name]) == max(shapes[name])), None)
+    outputs = tuple(
+        Output(name, _noise(fidelity), found.agreement if name == answering else None)
+        for name, fidelity in found.outputs.items()
+    )
+    return outputs, found.saturated
+
+
+def _noise(fidelity: Fidelity) -> Noise:
+    if not isfinite(fidelity.snr_db):
+        return Noise(0.0 if fidelity.snr_db > 0 else float("inf"), None, fidelity.cosine, fidelity.mse)
+    return Noise(10 ** (-fidelity.snr_db / 10), fidelity.snr_db, fidelity.cosine, fidelity.mse)

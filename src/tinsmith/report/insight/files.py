@@ -1,0 +1,44 @@
+"""`report.html` and `report.json` beside a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tinsmith.files import write_all
+from tinsmith.report.html.page import page
+from tinsmith.report.insight.json_text import to_json
+from tinsmith.report.insight.schema import Insight
+
+
+@dataclass(frozen=True, slots=True)
+class SavedReport:
+    """The files of a report."""
+
+    html: Path
+    json: Path
+
+
+def report_name(model: str) -> str:
+    """What the report of a model is called: ``report``; ``NAME-report`` beside files that got a name of their own."""
+    return "report" if model == "model" else f"{model}-report"
+
+
+def save_report(insight: Insight, folder: str | Path, name: str = "report") -> SavedReport:
+    """Write ``name.html`` and ``name.json``.
+
+    Args:
+        insight: What they say.
+        folder: Created if absent. Files of these names are replaced, each in one step, once both are complete.
+        name: File name without suffix.
+
+    Returns:
+        The paths.
+
+    Raises:
+        TinsmithError: They cannot be written; what stood there is untouched.
+    """
+    base = Path(folder)
+    saved = SavedReport(base / f"{name}.html", base / f"{name}.json")
+    write_all({saved.html: page(insight).encode(), saved.json: to_json(insight).encode()})
+    return saved

@@ -1,0 +1,111 @@
+"""Verdicts: the answers to what a user asks before flashing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tinsmith.report.insight.schema import BoardFit, Finding, Layer, Memory, Output, Speed, State
+from tinsmith.report.units import decibels, milliseconds, share, size
+
+GOOD_DB, USABLE_DB = 15.0, 8.0
+"""At the worst output. ImageNet classifiers lose about a point of accuracy at 15 dB, and a third of it at 3 dB."""
+GOOD_AGREEMENT = 0.97
+QUESTIONS = ("flash", "memory")
+"""What `BoardFit.missing` begins with; anything else there is a remedy."""
+SLOW_SHARE = 0.1
+"""Of the time, from which what makes layers slow is worth a warning."""
+
+
+def findings(
+    memory: Memory,
+    speed: Speed | None,
+    layers: Sequence[Layer],
+    outputs: Sequence[Output],
+    boards: Sequence[BoardFit],
+    *,
+    why_no_speed: str = "",
+) -> tuple[Finding, ...]:
+    """The verdicts, one per question.
+
+    Args:
+        memory: What the model takes.
+        speed: The estimate of its time; None where there is none.
+        layers: Its steps.
+        outputs: Its outputs beside the float network's; empty without data.
+        boards: The board that was asked for, or the common ones with the chip.
+        why_no_speed: Why there is no estimate of the time.
+    """
+    return (
+        _flash(memory, boards),
+        _memory(memory, boards),
+        _speed(speed, layers, why_no_speed),
+        _accuracy(outputs),
+    )
+
+
+def _flash(memory: Memory, boards: Sequence[BoardFit]) -> Finding:
+    state, where = _among(boards, "flash")
+    return Finding("flash", state, f"{size(memory.flash)} of flash", where)
+
+
+def _memory(memory: Memory, boards: Sequence[BoardFit]) -> Finding:
+    state, where = _among(boards, "memory")
+    total = memory.peak + memory.parameters
+    parts = f"{size(memory.peak)} of activations at the peak, {size(memory.parameters)} of parameters if copied."
+    return Finding("memory", state, f"{size(total)} of RAM", f"{parts} {where}".strip())
+
+
+def _among(boards: Sequence[BoardFit], question: str) -> tuple[State, str]:
+    """The state of one question over some boards, and where it fits."""
+    if not boards:
+        return "unknown", "No board with this chip is known here."
+    missing = [tuple(text for text in board.missing if text.startswith(question)) for board in boards]
+    bad = sum(map(bool, missing))
+    if len(boards) == 1:
+        return _on(boards[0], missing[0])
+    if not bad:
+        return "good", f"Fits all {len(boards)} boards known with this chip."
+    state: State = "bad" if bad == len(boards) else "warning"
+    return state, f"Fits {len(boards) - bad} of {len(boards)} boards known with this chip."
+
+
+def _on(board: BoardFit, missing: Sequence[str]) -> tuple[State, str]:
+    """The same of one board; what would help is said, too."""
+    if not missing:
+        return "good", f"Fits {board.board}."
+    remedies = [text for text in board.missing if not text.startswith(QUESTIONS)]
+    return "bad", " ".join([f"{board.board}: {'; '.join(missing)}.", *remedies])
+
+
+def _speed(speed: Speed | None, layers: Sequence[Layer], why_not: str) -> Finding:
+    if speed is None:
+        return Finding("speed", "unknown", "no estimate", why_not)
+    slow = [layer for layer in layers if layer.slow is not None]
+    gain = sum(layer.slow.gain_ms for layer in slow if layer.slow is not None)
+    told = (
+        f"{milliseconds(speed.single_ms)} on one core; estimated, "
+        f"off by {share(speed.typical_error)} in the median and {share(speed.worst_error)} at worst."
+    )
+    headline = f"{milliseconds(speed.dual_ms)} on two cores"
+    if gain < SLOW_SHARE * speed.dual_ms:
+        return Finding("speed", "good", headline, told)
+    count = f"{len(slow)} layer{'s take' if len(slow) > 1 else ' takes'}"
+    return Finding("speed", "warning", headline, f"{told} {count} about {milliseconds(gain)} more than necessary.")
+
+
+def _accuracy(outputs: Sequence[Output]) -> Finding:
+    if not outputs:
+        return Finding("accuracy", "unknown", "not measured", "Give the float model and data.")
+    worst = max(outputs, key=lambda output: output.noise.ratio)
+    agreements = [output.agreement for output in outputs if output.agreement is not None]
+    state = _state_of(worst, agreements)
+    named = f" at output {worst.name!r}" if len(outputs) > 1 else " at the output"
+    detail = f"{share(agreements[0])} of the answers are those of the float model." if agreements else ""
+    return Finding("accuracy", state, f"{decibels(worst.noise.snr_db)} signal to noise{named}", detail)
+
+
+def _state_of(worst: Output, agreements: Sequence[float]) -> State:
+    snr = worst.noise.snr_db
+    if snr is None or snr >= GOOD_DB or (agreements and min(agreements) >= GOOD_AGREEMENT and snr >= USABLE_DB):
+        return "good"
+    return "warning" if snr >= USABLE_DB else "bad"

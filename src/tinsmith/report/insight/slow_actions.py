@@ -1,0 +1,50 @@
+"""What to do about layers that are slow for a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tinsmith.report.insight.schema import Action, Layer, Speed
+from tinsmith.report.units import milliseconds, share
+
+WORTH = 0.02
+"""Share of the time that a remedy must save to be proposed."""
+MOST = 3
+
+
+def slow_actions(layers: Sequence[Layer], speed: Speed | None) -> tuple[Action, ...]:
+    """One action for each remedy, the one that saves most first.
+
+    Args:
+        layers: The steps of a program.
+        speed: Its time; None where there is no estimate, and so nothing to propose.
+    """
+    if speed is None:
+        return ()
+    remedies: dict[str, list[Layer]] = {}
+    for layer in layers:
+        if layer.slow is not None:
+            remedies.setdefault(layer.slow.remedy, []).append(layer)
+    gains = {remedy: sum(_gain(layer) for layer in slow) for remedy, slow in remedies.items()}
+    worth = [remedy for remedy in gains if gains[remedy] >= WORTH * speed.dual_ms]
+    return tuple(
+        Action(
+            title=f"Save about {milliseconds(gains[remedy])} of {milliseconds(speed.dual_ms)}",
+            why=f"{_which(remedies[remedy])}: {_reason(remedies[remedy][0])} {remedy}",
+            effect=f"{share(gains[remedy] / speed.dual_ms)} of the time on two cores, estimated",
+            layers=tuple(layer.name for layer in remedies[remedy]),
+        )
+        for remedy in sorted(worth, key=lambda remedy: -gains[remedy])[:MOST]
+    )
+
+
+def _gain(layer: Layer) -> float:
+    return 0.0 if layer.slow is None else layer.slow.gain_ms
+
+
+def _reason(layer: Layer) -> str:
+    return "" if layer.slow is None else layer.slow.reason
+
+
+def _which(layers: Sequence[Layer]) -> str:
+    return repr(layers[0].name) if len(layers) == 1 else f"{len(layers)} layers"
