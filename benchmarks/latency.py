@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from latency_fit import IN_FLASH, Row, error, fit, kernel_rows, left_out, model_rows
+from latency_fit import IN_FLASH, MODES, Row, error, fit, kernel_rows, left_out, model_rows
 from tinsmith.estimate.latency import milliseconds
 from tinsmith.estimate.latency_constants import FITTED
 
@@ -29,16 +29,15 @@ def _report(rows: Sequence[Row], kernels: Sequence[Row]) -> None:
     constants = fit([*rows, *kernels])
     inside = [error(row, constants) for row in rows]
     model, family = left_out(rows, kernels), left_out(rows, kernels, families=True)
-    print(f"{'model':42}{'chip':9}{'mode':12}{'measured':>10}{'fit':>10}{'error':>9}{'left out':>10}{'family':>9}")
+    print("| model | chip | cores | measured ms | fitted | model left out | family left out |")
+    print("| --- | --- | ---: | ---: | ---: | ---: | ---: |")
     for row, *errors in zip(rows, inside, model, family, strict=True):
-        estimate = milliseconds(row.amounts, constants)
-        shares = f"{errors[0]:9.1%}{errors[1]:10.1%}{errors[2]:9.1%}"
-        print(f"{row.model:42}{row.target:9}{row.mode:12}{row.measured:10.1f}{estimate:10.1f}{shares}")
+        shares = " | ".join(f"{share:+.1%}" for share in errors)
+        print(f"| {Path(row.model).stem} | {row.target} | {MODES[row.mode]} | {row.measured:.1f} | {shares} |")
+    print("\n| kernel | chip | measured ms | fitted |\n| --- | --- | ---: | ---: |")
     for row in kernels:
-        estimate = milliseconds(row.amounts, constants)
-        print(
-            f"{row.model:42}{row.target:9}{row.mode:12}{row.measured:10.3f}{estimate:10.3f}{error(row, constants):9.1%}"
-        )
+        print(f"| {row.model} | {row.target} | {row.measured:.3f} | {error(row, constants):+.1%} |")
+    print()
     print(_summary("in the fit", inside))
     print(_summary("model left out", model))
     print(_summary("family left out", family))

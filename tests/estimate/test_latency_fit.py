@@ -45,6 +45,17 @@ def test_the_constants_are_those_of_the_fit() -> None:
     assert {name: float(f"{value:.3g}") for name, value in latency_fit.fit([*rows, *kernels]).items()} == FITTED
 
 
+def test_the_manual_lists_the_constants_and_the_errors() -> None:
+    manual = (BENCHMARKS.parent / "docs/latency.md").read_text(encoding="utf-8")
+    for name, value in FITTED.items():
+        assert f"| {name} | {value:g} |" in manual
+    rows, kernels = measured()
+    for row, error in zip(rows, latency_fit.left_out(rows, kernels), strict=True):
+        begin = f"| {Path(row.model).stem} | {row.target} | {latency_fit.MODES[row.mode]} | {row.measured:.1f} | "
+        (line,) = (line for line in manual.split("\n") if line.startswith(begin))
+        assert line.split(" | ")[5] == f"{error:+.1%}"
+
+
 def test_single_kernels() -> None:
     """Aligned and large enough ones; the smallest ones spend their time on starting."""
     errors = [abs(latency_fit.error(row, FITTED)) for row in measured()[1]]
