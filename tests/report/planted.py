@@ -134,9 +134,9 @@ def shifted() -> Planted:
 
 
 def saturating() -> Planted:
-    """288 products of numbers near their largest, in 20 bits; on vectors, which take 16 channels at a time."""
+    """144 products of numbers near their largest, in 20 bits; on vectors, which take 16 channels at a time."""
     rng = np.random.default_rng(6)
-    channels = 32
+    channels = 16
     weights = rng.uniform(100, 127, (16, channels, 3, 3)) / 2.0**14
     widening = rng.uniform(0.5, 1, (channels, COUNT, 1, 1))
     nodes = [
@@ -144,7 +144,7 @@ def saturating() -> Planted:
         _conv("sums", "wide", "a", "w"),
     ]
     model = _net(nodes, "a", 16, {"w": weights, "u": widening})
-    data = np.abs(_data(rng, COUNT)) + 0.5
+    data = np.abs(_data(rng, COUNT, 12)) + 0.5
     return Planted(model, np.asarray(data, np.float32), "esp32s3", ("sums",), "saturating accumulator")
 
 

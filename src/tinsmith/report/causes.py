@@ -10,18 +10,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tinsmith.algorithms.carry import Carrier, Place
-from tinsmith.ops import operators
 from tinsmith.ops.floatnode import Array, Network
 from tinsmith.report.commands import PLACES, Places
 from tinsmith.report.diagnosis import Diagnosis
 from tinsmith.report.insight.schema import Cause
 from tinsmith.report.layer_error import LayerError, layers, reference
 from tinsmith.report.mattering import mattering
+from tinsmith.report.onward import Onward, macs_behind
 from tinsmith.report.remedies import Remedies
 from tinsmith.report.tensors import TensorStatistics
 from tinsmith.report.variants import Run, variants
@@ -31,8 +31,9 @@ from tinsmith.report.whatif import Emulated, Variant, merged
 if TYPE_CHECKING:
     from tinsmith.quantized import Quantized
 
-WORK = 3e10
+WORK = 2e10
 """Multiply-accumulates that may be spent, roughly: decides how many samples are used."""
+LEAST_SAMPLES = 2
 MOST_SAMPLES = 8
 LEAST_FOR_MEANS = 4
 """Samples from which the mean of a channel can be told from chance."""
@@ -79,28 +80,46 @@ def causes(
 
 
 def _measured(
-    quantized: Quantized,
-    views: Views,
-    names: Sequence[str],
-    samples: Samples,
-    progress: Progress | None,
+    quantized: Quantized, views: Views, names: Sequence[str], samples: Samples, progress: Progress | None
 ) -> dict[Variant, float]:
     """The noise at the outputs that each variant of each layer leaves."""
     steps = {step.node.name: step for step in layers(quantized)}
     network, real = merged(reference(quantized), list(steps.values()))
-    tried = {
-        variant: run
-        for name in names
-        for variant, run in variants(Emulated(quantized, steps[name], real[name]), quantized, views)
-    }
-    some = samples[:: max(1, len(samples) // _count(network, len(tried)))][: _count(network, len(tried))]
     fitted = reference(quantized) is not quantized.network and _differ(reference(quantized), quantized.network)
-    found = _carried(quantized, network, tried, some, corrected=fitted, progress=progress)
-    if not fitted and len(some) >= LEAST_FOR_MEANS:
-        plain = {variant: run for variant, run in tried.items() if variant.part == "all"}
-        centred = _carried(quantized, network, plain, some, corrected=True)
-        found |= {Variant(variant.layer, "all", "centred"): noise for variant, noise in centred.items()}
+    found: dict[Variant, float] = {}
+    tried = {name: dict(variants(Emulated(quantized, steps[name], real[name]), quantized, views)) for name in names}
+    count = _count(network, {name: len(some) for name, some in tried.items()})
+    for done, (name, some) in enumerate(tried.items()):
+        if progress is not None:
+            progress(done, len(tried))
+        axis = views.axis(steps[name].outputs[0].name)
+        onward = Onward(network, name, axis, _spread(samples, count))
+        found |= _left(onward, some, centred=fitted)
+        if not fitted:
+            found |= _without_means(found, name, some, Onward(network, name, axis, _spread(samples, LEAST_FOR_MEANS)))
     return found
+
+
+def _left(onward: Onward, tried: Mapping[Variant, Run], *, centred: bool) -> dict[Variant, float]:
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
+        noise = pool.map(lambda run: onward.noise(run, centred=centred), tried.values())
+        return dict(zip(tried, noise, strict=True))
+
+
+def _without_means(
+    found: Mapping[Variant, float], name: str, tried: Mapping[Variant, Run], onward: Onward
+) -> dict[Variant, float]:
+    """What is left of a layer's noise where biases take the mean of each channel's error away."""
+    whole = Variant(name)
+    if len(onward.clean) < LEAST_FOR_MEANS:
+        return {}
+    before, after = (onward.noise(tried[whole], centred=centred) for centred in (False, True))
+    return {replace(whole, mechanism="centred"): found[whole] * after / max(before, 1e-30)}
+
+
+def _spread(samples: Samples, most: int) -> Samples:
+    """So many at most, from all over."""
+    return samples[:: max(1, len(samples) // most)][:most]
 
 
 def _differ(real: Network, tuned: Network) -> bool:
@@ -108,28 +127,7 @@ def _differ(real: Network, tuned: Network) -> bool:
     return any(node is not other for node, other in zip(real.nodes, tuned.nodes, strict=True))
 
 
-def _count(network: Network, tried: int) -> int:
-    macs = sum(operators()[node.op_type].cost(node).macs for node in network.nodes)
-    return int(np.clip(WORK / (macs * max(tried, 1) / 2 + 1), 1, MOST_SAMPLES))
-
-
-def _carried(
-    quantized: Quantized,
-    network: Network,
-    tried: Mapping[Variant, Run],
-    samples: Samples,
-    *,
-    corrected: bool,
-    progress: Progress | None = None,
-) -> dict[Variant, float]:
-    index = {node.name: number for number, node in enumerate(network.nodes)}
-    carrier = Carrier(network, quantized.formats, quantized.target, samples, corrected=corrected)
-    order = sorted(tried, key=lambda variant: index[variant.layer])
-    places = [Place(((v.layer, ""),), frozenset(), index[v.layer], tried[v]) for v in order]
-    found: list[float] = []
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
-        while len(found) < len(places):
-            if progress is not None:
-                progress(len(found), len(places))
-            found += carrier.carry(carrier.affordable(places[len(found) :]), pool)
-    return dict(zip(order, found, strict=True))
+def _count(network: Network, tried: Mapping[str, int]) -> int:
+    """How many samples are worth their time."""
+    work = sum(count * macs_behind(network, name) for name, count in tried.items())
+    return int(np.clip(WORK / (work + 1), LEAST_SAMPLES, MOST_SAMPLES))

@@ -161,13 +161,15 @@ class Diagnosis:
         weights = node.const(index)
         assert weights is not None
         if variant.mechanism == "few":
-            return f"{FEW_WEIGHTS:.0%} of the weights {variant.tensor!r} take {self._bits_of_few_weights} bits of 8."
+            heavy = np.abs(weights)
+            others = float(np.quantile(heavy, 1 - FEW_WEIGHTS))
+            return (
+                f"{FEW_WEIGHTS:.0%} of the weights {variant.tensor!r} reach {heavy.max():.3g}, all else {others:.3g}."
+            )
         largest = largest_of(weights, channel_axis(node, self._quantized, index))
         if variant.mechanism == "channels":
             return _unlike(f"the weights {variant.tensor!r}", largest)
         return f"The weights {variant.tensor!r} are rounded to 8 bits, and fill them."
-
-    _bits_of_few_weights = "two or more"
 
     def _value(self, variant: Variant, seen: Seen, chosen: Format) -> str:
         name, limit = repr(variant.tensor), chosen.largest
@@ -228,9 +230,9 @@ class Diagnosis:
         return [v.tensor for v in self._noise if v.layer == layer and v.part == "output" and v.mechanism == "exact"]
 
 
-_FIRST: Mapping[Mechanism, float] = {"own": 0.3, "few": 0.05}
-"""An exponent of its own for each channel is never coarser than one for all of them: it is the cause only if it takes
-much more noise away than what is simpler."""
+_FIRST: Mapping[Mechanism, float] = {"own": 0.3, "channels": 0.1}
+"""What counts for more than the noise that goes away. An exponent for each channel is never coarser than one of its own
+for the tensor, which is simpler; and few elements in one channel are a channel unlike the others."""
 
 _WITHOUT: Mapping[Mechanism, str] = {
     "exact": "Were this not rounded",

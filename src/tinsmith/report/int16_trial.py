@@ -18,8 +18,8 @@ from tinsmith.calibrate.observe import observe
 from tinsmith.errors import QuantizationError
 from tinsmith.graph.network import network as network_of
 from tinsmith.graph.network import with_constants
-from tinsmith.ops.floatnode import Array, Network
-from tinsmith.quant.format import Formats
+from tinsmith.ops.floatnode import Array, FloatNode, Network
+from tinsmith.quant.format import Format, Formats
 from tinsmith.report.channels import weights_index
 from tinsmith.report.layer_error import reference
 
@@ -88,9 +88,20 @@ class Int16Trial:
         made = {output.name for node in network.nodes if node.name in wide for output in node.outputs}
         steps = {name: step for name, step in steps.items() if name not in made}
         found = choose_formats(network, bits, self._stats, self._target, steps=steps)
-        uses = dict(found.uses)
-        for node in network.nodes:
-            index = weights_index(node, self._quantized)
-            if index is not None and node.name not in wide and (node.name, index) in now.uses:
-                uses[node.name, index] = now.uses[node.name, index]
-        return Formats(found.values, uses)
+        kept = {
+            (node.name, index): chosen
+            for node in network.nodes
+            if node.name not in wide
+            for index, operand in enumerate(node.inputs)
+            if operand is not None and (chosen := self._as_before(node, index, found)) is not None
+        }
+        return Formats(found.values, {**found.uses, **kept})
+
+    def _as_before(self, node: FloatNode, index: int, found: Formats) -> Format | None:
+        """The format in which an input of a node that stays in int8 arrived, where it is to do so again."""
+        if index == weights_index(node, self._quantized):
+            return self._quantized.formats.uses.get((node.name, index))
+        name = node.input(index).name
+        chosen, before = found.uses.get((node.name, index)), self._quantized.formats.at(node.name, index, name)
+        narrowed = chosen is not None and before is not None and chosen.bits == before.bits == 8
+        return before if narrowed else None

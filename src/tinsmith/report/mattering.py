@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 FINE = 0.003
 """Noise at the outputs, over the signal, below which nothing is worth changing: 25 dB."""
 SHARE = 0.05
-"""Of the noise of all layers, which a layer must make by itself to matter."""
+"""Of the noise of all layers, from which a layer matters."""
+MUCH = 0.01
+"""Noise over signal at the outputs, from which a layer matters in any case."""
 MOST = 8
 """Layers that are looked into."""
 
@@ -52,9 +54,9 @@ def _noise_of(
 def mattering(quantized: Quantized, accumulated: Sequence[LayerError], alone: Sequence[LayerError]) -> dict[str, float]:
     """The layers that matter, the worst first, each with its share of the noise.
 
-    A layer matters if it makes at least `SHARE` of the noise that all layers make, each by itself, at the network's
-    outputs; where nobody measured that, of the noise that is added from one layer's output to the next. At most `MOST`
-    do; none where there is as good as no noise at the outputs.
+    A layer matters if by itself it makes at least `SHARE` of the noise that all layers make at the network's outputs,
+    or `MUCH` of their signal; where nobody measured that, of the noise added from one layer's output to the next.
+    At most `MOST` do; none where there is as good as no noise at the outputs.
 
     Args:
         quantized: The network.
@@ -67,7 +69,8 @@ def mattering(quantized: Quantized, accumulated: Sequence[LayerError], alone: Se
     finite = {name: one for name, one in noise.items() if np.isfinite(one)}
     total = sum(finite.values())
     worst = sorted(finite, key=lambda name: -finite[name])[:MOST]
-    return {name: finite[name] / total for name in worst if total > 0 and finite[name] >= SHARE * total}
+    least = min(SHARE * total, MUCH)
+    return {name: finite[name] / total for name in worst if total > 0 and finite[name] >= least}
 
 
 def _jumps(network: Network, quantized: Quantized, accumulated: Sequence[LayerError]) -> dict[str, float]:

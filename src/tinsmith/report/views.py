@@ -39,6 +39,10 @@ class Views:
             return (value,)
         return tuple(dict.fromkeys(name for operand in _read(node) for name in self.sources(operand.name)))
 
+    def axis(self, value: str) -> int:
+        """The axis of a value's channels, ONNX order."""
+        return self._statistics.axis(value)
+
     def seen(self, value: str) -> Seen | None:
         """What was seen of it, or of all that it is made of; None where some of that was not looked at."""
         found = [self._statistics.of(name) for name in self.sources(value)]
