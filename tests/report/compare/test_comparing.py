@@ -216,6 +216,28 @@ def test_a_tensor_that_one_lacks_does_not_hide_where_it_begins() -> None:
     assert found.origins == (found.first,)
 
 
+def test_a_quantized_network_knows_its_layouts() -> None:
+    quantized = made()
+    data = pictures(2)
+    assert compare(quantized, pyramid(), data).rows == compare(quantized.program, pyramid(), data).rows
+
+
+def test_models_that_differ_in_a_shape() -> None:
+    program, other = made().program, pyramid()
+    other.graph.node[7].input[0] = "c4"
+    other.graph.node[6].CopyFrom(onnx.helper.make_node("Transpose", ["s"], ["a4"], "turn", perm=[0, 2, 1, 3]))
+    found = compare(program, other, pictures(1))
+    assert "a4" not in {row.name for row in found.rows}
+    assert found.notes == (
+        "tensor 'a4' has the shape [1, 8, 8, 12] in the first, [1, 16, 8, 16] in the second: left out",
+    )
+    with pytest.raises(DataError, match="no tensor of the same shape"):
+        compare(program, other, pictures(1), only=["^a4$"])
+    other.graph.node[9].CopyFrom(onnx.helper.make_node("Relu", ["s"], ["scores"], "gemm"))
+    with pytest.raises(DataError, match=r"'scores'.*Are both of the same model"):
+        compare(program, other, pictures(1))
+
+
 def test_only_some_tensors() -> None:
     program = made().program
     by_node = compare(program, program, only=["^strided$", "gemm"])
@@ -341,6 +363,12 @@ def test_what_cannot_be_compared(tmp_path: Path) -> None:
         compare(program, tmp_path / "absent.espdl")
     with pytest.raises(DataError, match="neither tensors nor a model"):
         compare(program, tmp_path)
+    np.save(tmp_path / "array.npy", np.zeros(3))
+    with pytest.raises(DataError, match="one array without a name"):
+        compare(program, tmp_path / "array.npy")
+    (tmp_path / "empty.log").write_text("nothing was printed")
+    with pytest.raises(DataError, match="holds no tensor"):
+        compare(program, tmp_path / "empty.log")
     (tmp_path / "text.onnx").write_text("hello")
     with pytest.raises(ModelError, match=r"text\.onnx"):
         compare(program, tmp_path / "text.onnx")

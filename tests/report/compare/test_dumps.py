@@ -81,6 +81,20 @@ def test_every_form_of_a_dump(tmp_path: Path) -> None:
         assert len(found.rows) == len(tensors)
 
 
+def test_a_log_that_powershell_wrote(tmp_path: Path) -> None:
+    (tmp_path / "output").write_text(log_of(made().program, run()), "utf-16")
+    assert not compare(made().program, tmp_path / "output").diverged
+
+
+def test_a_board_with_other_exponents_runs_another_file(tmp_path: Path) -> None:
+    text = log_of(made().program, run())
+    exponent = made().program.values["c2"].exponent
+    (tmp_path / "board.log").write_text(text.replace(f"c2 int8 {exponent}", f"c2 int8 {exponent + 1}"))
+    found = compare(made().program, tmp_path / "board.log")
+    assert found.first is not None
+    assert (found.first.name, found.first.second) == ("c2", f"int8 · 2^{exponent + 1}")
+
+
 def test_raw_files_in_a_folder(tmp_path: Path) -> None:
     program, tensors = made().program, run()
     index = {}

@@ -77,6 +77,7 @@ def test_tolerated_differences_of_constants_do_not_count() -> None:
     assert not found.diverged
 
 
+@pytest.mark.slow
 def test_mobilenet(tmp_path: Path) -> None:
     path = shared_path("golden/published/esp32s3__imagenet_cls_mobilenetv2_s8_v1.espdl")
     program = tinsmith.read(path)

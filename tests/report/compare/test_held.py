@@ -37,6 +37,14 @@ def test_what_a_program_tells_decides() -> None:
     np.testing.assert_array_equal(put(Held(square, None, "onnx"), told), square.transpose(0, 3, 1, 2))
 
 
+def test_two_programs_may_have_it_in_different_orders() -> None:
+    square = np.arange(27.0).reshape(1, 3, 3, 3)
+    last = Held(square.transpose(0, 2, 3, 1), None, "file", (0, 2, 3, 1))
+    first = Held(square, None, "file", (0, 1, 2, 3))
+    np.testing.assert_array_equal(put(last, first), last.data)
+    np.testing.assert_array_equal(put(first, last), first.data)
+
+
 def test_two_of_the_same_order_are_not_turned() -> None:
     square = np.arange(27.0).reshape(1, 3, 3, 3)
     turned = square.transpose(0, 2, 3, 1)

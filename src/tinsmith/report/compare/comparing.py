@@ -5,24 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tinsmith.errors import RecipeError
+from tinsmith.errors import DataError, RecipeError
 from tinsmith.program import Program
 from tinsmith.report.choices import Choices
 from tinsmith.report.compare.constants import compared_constants
 from tinsmith.report.compare.feeding import feed
 from tinsmith.report.compare.matching import chosen, common, paired
+from tinsmith.report.compare.opening import label_of, opened, perms_of, program_of
 from tinsmith.report.compare.result import Comparison
 from tinsmith.report.compare.rows import rows_of
 from tinsmith.report.compare.running import Progress, Run
-from tinsmith.report.compare.sides import (
-    DumpSide,
-    FloatSide,
-    ProgramSide,
-    label_of,
-    opened,
-    perms_of,
-    program_of,
-)
+from tinsmith.report.compare.sides import DumpSide, FloatSide, ProgramSide
 from tinsmith.report.floats import with_layouts
 from tinsmith.simulator.inputs import layouts_of
 from tinsmith.simulator.run import target_of
@@ -89,6 +82,9 @@ def compare(
     run = Run(ours, theirs, names, given, tolerance, progress, _may_be_scaled(ours, theirs))
     tallies = run.tallies()
     rows = rows_of(tallies, names, ours, theirs)
+    if not rows:
+        raise DataError("have no tensor of the same shape.", subject=f"{ours.label} and {theirs.label}")
+    notes += tuple(f"tensor {name!r} {reason}: left out" for name, reason in run.unfit.items())
     constants, compared = compared_constants(*programs) if len(programs) == 2 and not only else ((), 0)
     return Comparison(
         (ours.label, theirs.label),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Mapping
 from math import prod
@@ -20,6 +21,7 @@ from tinsmith.simulator.run import simulate
 from tinsmith.targets import Target
 
 _HEAD = 1 << 22
+_SUFFIXES = (".npz", ".log", ".txt")
 _LARGEST_EXPONENT = 127
 
 
@@ -74,12 +76,13 @@ def is_dump(source: Any) -> bool:
     path = Path(source)
     if path.is_dir():
         return (path / INDEX).is_file() or any(path.glob("*.npy"))
-    if path.suffix.lower() == ".npz":
-        return True
+    if path.suffix.lower() in _SUFFIXES:
+        return path.exists()
     if not path.is_file():
         return False
     with path.open("rb") as file:
-        return MARK.encode() in file.read(_HEAD)
+        head = file.read(_HEAD)
+    return any(MARK.encode(encoding) in head for encoding in ("ascii", "utf-16-le"))
 
 
 def _name(key: str) -> str:
@@ -89,9 +92,11 @@ def _name(key: str) -> str:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text("utf-8", errors="replace")
+        data = path.read_bytes()
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}.", subject=str(path)) from error
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # as PowerShell redirects
+    return data.decode("utf-16" if wide else "utf-8", errors="replace")
 
 
 def _held(array: Array, exponent: int | None = None) -> Held:

@@ -119,6 +119,9 @@ def _told(first: Held, second: Held) -> Perm | None:
         return first.perm
     if first.order == "onnx" and second.perm is not None:
         return inverse(second.perm)
+    if first.perm is not None and second.perm is not None:
+        back = inverse(second.perm)
+        return tuple(back[axis] for axis in first.perm) if len(back) == len(first.perm) else None
     return None
 
 

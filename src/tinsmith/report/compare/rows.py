@@ -24,7 +24,7 @@ def rows_of(tallies: Mapping[str, Tally], names: Mapping[str, str], ours: Side, 
     ancestors = _ancestors(steps, back, set(tallies))
     kept = _kept(tallies, steps, back)
     rows: dict[str, TensorRow] = {}
-    for name, other in names.items():
+    for name, other in ((name, other) for name, other in names.items() if name in tallies):
         before = [known for known in ancestors.get(name, ()) if known in rows]
         base = min((kept[known] for known in before), default=inf)
         lost = max(base - kept[name], 0.0) if kept[name] < base < inf else 0.0

@@ -30,6 +30,7 @@ class Run:
         progress: Called with runs done and in all.
         scaled: Whether channels may have been equalized.
         samples: How many were compared.
+        unfit: Tensors whose shapes do not fit each other, with the reason.
     """
 
     ours: Side
@@ -40,6 +41,7 @@ class Run:
     progress: Progress | None
     scaled: bool
     samples: int = 0
+    unfit: dict[str, str] = field(default_factory=dict)
     _done: int = field(default=0)
 
     def tallies(self) -> dict[str, Tally]:
@@ -63,12 +65,12 @@ class Run:
         for ours, theirs in self._runs():
             for mine, other in self.names.items():
                 one, two = resolved(ours[mine], theirs[other], mine)
-                if mine not in fits:
-                    fits[mine] = self._fit(mine, one, two)
-                known = fits[mine]
+                known = fits.get(mine) or self._fit(mine, one, two)
+                if known is None:
+                    continue
+                fits[mine] = known
                 if mine not in tallies:
-                    chosen = default_tolerance(one, two) if self.tolerance is None else self.tolerance
-                    tallies[mine] = Tally(known, chosen, first=one, second=two)
+                    tallies[mine] = Tally(known, self._tolerance(one, two), first=one, second=two)
                     if collect is not None:
                         collect[mine] = ChannelSums.of(one, known.alignment)
                 tallies[mine].add(one, two)
@@ -101,12 +103,27 @@ class Run:
             whole = 2 * len(self.given.samples)
             self.progress(self._done, whole * (2 if self._done > whole else 1))
 
-    def _fit(self, name: str, one: Held, two: Held) -> Fit:
+    def _tolerance(self, one: Held, two: Held) -> float | None:
+        """Steps that count as equal; integers of a dump mean what they say, whatever their exponent."""
+        if self.tolerance is not None:
+            return self.tolerance
+        chosen = default_tolerance(one, two)
+        integers = one.exponent is not None and two.exponent is not None
+        return 0 if chosen is None and integers and self._dumped else chosen
+
+    @property
+    def _dumped(self) -> bool:
+        return isinstance(self.ours, DumpSide) or isinstance(self.theirs, DumpSide)
+
+    def _fit(self, name: str, one: Held, two: Held) -> Fit | None:
+        """How to lay a tensor beside the other; None, and a reason, where two models have it in different shapes."""
         found = fit(one, two)
         if found is None:
-            sides = f"{list(one.data.shape)} in the first, {list(two.data.shape)} in the second"
-            hint = "Are both of the same model, and run on as many samples?"
-            raise DataError(f"has the shape {sides}.", subject=f"tensor {name!r}", hint=hint)
+            reason = f"has the shape {list(one.data.shape)} in the first, {list(two.data.shape)} in the second"
+            if self._dumped or name in self.ours.outputs:
+                hint = "Are both of the same model, and run on as many samples?"
+                raise DataError(f"{reason}.", subject=f"tensor {name!r}", hint=hint)
+            self.unfit[name] = reason
         return found
 
     def _factors(self, sums: Mapping[str, ChannelSums | None]) -> dict[str, Array]:
@@ -114,7 +131,7 @@ class Run:
         sources = {name: read for _, _, read, made in (*self.theirs.steps, *self.ours.steps) for name in made}
         found: dict[str, Array] = {}
         for name in self.names:
-            known = sums[name]
+            known = sums.get(name)
             if known is None or name in kept:
                 continue
             factors = known.factors(found[read] for read in sources.get(name, ()) if read in found)
