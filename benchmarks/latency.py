@@ -51,7 +51,7 @@ def _report(rows: Sequence[Row], kernels: Sequence[Row]) -> None:
 def _check(rows: Sequence[Row]) -> None:
     errors = [error(row, FITTED) for row in rows]
     for row, off in zip(rows, errors, strict=True):
-        estimate = milliseconds(row.amounts)
+        estimate = milliseconds(row.amounts, row.target)
         print(f"{row.model:42}{row.target:9}{row.mode:12}{row.measured:10.1f}{estimate:10.1f}{off:9.1%}")
     print(_summary("with tinsmith's constants", errors))
 

@@ -1,7 +1,8 @@
 """Measured times as sums of what the latency model counts, and the constants that fit them best.
 
-A time is linear in the constants, so a fit is one non-negative least squares problem: relative errors of all rows, and
-the constants' relative distance from `PRIORS`, which holds them where rows say nothing about them.
+For each pace of the ESP32-P4, a time is linear in the other constants, so a fit is a least squares problem: relative
+errors of all rows, and the constants' relative distance from `PRIORS`, which holds them where rows say nothing about
+them. None is negative. The pace is the best one of many.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinsmith import espdl, targets
-from tinsmith.estimate.latency import FIXED, Place, milliseconds, quantities, usual_place
+from tinsmith.estimate.latency import FIXED, Place, memory_of, milliseconds, quantities, usual_place
 from tinsmith.estimate.latency_constants import PRIORS
 from tinsmith.estimate.work import NodeWork, work_of, works
 from tinsmith.ops.call import Arg, Call
@@ -30,6 +31,8 @@ IN_FLASH = ("esp32s3:coco_*",)
 with less than 9 MB of PSRAM. Its other components do, whatever the model."""
 TRUST = 0.1
 """Weight of a prior beside a row: rows are believed to 10 %, priors to about 30 %."""
+PACE = "esp32p4 pace"
+PACES = np.linspace(0.4, 1.6, 121)
 KERNEL_WEIGHT = 0.5
 """Weight of a single kernel's time beside a whole model's."""
 MODES = {"default": 1, "single_core": 1, "multi_core": 2}
@@ -71,7 +74,7 @@ def total(nodes: Collection[NodeWork], chip: str, place: Place, cores: int) -> d
     found: dict[str, float] = {}
     for node in nodes:
         options = [quantities(node, chip, place, count) for count in range(1, cores + 1)]
-        for name, amount in min(options, key=lambda amounts: milliseconds(amounts, PRIORS)).items():
+        for name, amount in min(options, key=lambda amounts: milliseconds(amounts, chip, PRIORS)).items():
             found[name] = found.get(name, 0.0) + amount
     return found
 
@@ -110,15 +113,27 @@ def _convolution(line: Mapping[str, str]) -> NodeWork:
 
 def fit(rows: Sequence[Row]) -> dict[str, float]:
     """The constants, none negative."""
-    names = list(PRIORS)
+    _, best, pace = min((*_fit_at(rows, float(pace)), float(pace)) for pace in PACES)
+    names = [name for name in PRIORS if name != PACE]
+    return {name: factor * PRIORS[name] for name, factor in zip(names, best, strict=True)} | {PACE: pace}
+
+
+def _fit_at(rows: Sequence[Row], pace: float) -> tuple[float, list[float]]:
+    """What is left of the errors at that pace of the ESP32-P4, and the other constants, as multiples of `PRIORS`."""
+    names = [name for name in PRIORS if name != PACE]
     system, wanted = [], []
     for row in rows:
         weight = (KERNEL_WEIGHT if row.mode == "kernel" else 1.0) / row.measured
-        system.append([weight * row.amounts.get(name, 0.0) * PRIORS[name] for name in names])
+        paces = {
+            name: pace if f"{row.target} pace" == PACE and name != memory_of(row.target) else 1.0 for name in names
+        }
+        system.append([weight * paces[name] * row.amounts.get(name, 0.0) * PRIORS[name] for name in names])
         wanted.append(weight * (row.measured - row.amounts.get(FIXED, 0.0)))
     pull = sqrt(TRUST) * np.eye(len(names))
-    factors = _non_negative(np.vstack([system, pull]), np.concatenate([wanted, np.full(len(names), sqrt(TRUST))]))
-    return {name: float(factor * PRIORS[name]) for name, factor in zip(names, factors, strict=True)}
+    whole, goal = np.vstack([system, pull]), np.concatenate([wanted, np.full(len(names), sqrt(TRUST))])
+    factors = _non_negative(whole, goal)
+    left = np.square(whole @ factors - goal).sum() + TRUST * (pace - PRIORS[PACE]) ** 2
+    return float(left), [float(factor) for factor in factors]
 
 
 def _non_negative(system: Array, wanted: Array) -> Array:
@@ -134,7 +149,7 @@ def _non_negative(system: Array, wanted: Array) -> Array:
 
 def error(row: Row, constants: Mapping[str, float]) -> float:
     """How far the prediction is off, as a share of the measured time."""
-    return milliseconds(row.amounts, constants) / row.measured - 1.0
+    return milliseconds(row.amounts, row.target, constants) / row.measured - 1.0
 
 
 def left_out(rows: Sequence[Row], kernels: Sequence[Row], *, families: bool = False) -> list[float]:

@@ -38,7 +38,7 @@ def test_every_kernel_has_rates_and_every_rate_a_constant() -> None:
     named = {
         rate for rates in RATES.values() for rate in (rates.step, rates.entry, rates.call) if isinstance(rate, str)
     }
-    assert named | {"node", *(f"{chip} psram" for chip in CHIPS)} == set(PRIORS)
+    assert named | {"node", *(f"{chip} psram" for chip in CHIPS), "esp32p4 pace"} == set(PRIORS)
     assert all(value > 0 for value in FITTED.values())
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.shared import shared_path
-from tinsmith.estimate.latency import FIXED, milliseconds
+from tinsmith.estimate.latency import FIXED, memory_of, milliseconds
 from tinsmith.estimate.latency_constants import FITTED, MEDIAN_ERROR, PRIORS, WORST_ERROR
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
@@ -63,11 +63,16 @@ def test_single_kernels() -> None:
 
 
 def test_a_fit_finds_the_constants_that_made_the_rows(rng: np.random.Generator) -> None:
-    wanted = {name: value * float(rng.uniform(0.5, 2)) for name, value in PRIORS.items()}
+    wanted = {name: value * float(rng.uniform(0.5, 2)) for name, value in PRIORS.items()} | {latency_fit.PACE: 0.8}
     rows = []
-    for _ in range(2000):
-        amounts = {name: float(rng.uniform(0, 1)) / value for name, value in PRIORS.items()} | {FIXED: 0.5}
-        rows.append(latency_fit.Row("m", "esp32s3", "default", milliseconds(amounts, wanted), amounts))
+    for _ in range(1000):
+        for chip, other in (("esp32s3", "esp32p4"), ("esp32p4", "esp32s3")):
+            amounts = {
+                name: float(rng.uniform(0, 1)) / value
+                for name, value in PRIORS.items()
+                if name not in (latency_fit.PACE, memory_of(other))
+            } | {FIXED: 0.5}
+            rows.append(latency_fit.Row("m", chip, "default", milliseconds(amounts, chip, wanted), amounts))
     assert latency_fit.fit(rows) == pytest.approx(wanted, rel=0.05)
 
 

@@ -130,15 +130,23 @@ def usual_place(program: Program, target: Target) -> Place:
 
 def time_of(node: NodeWork, target: Target, place: Place = "psram") -> NodeLatency:
     """The time of one node on a chip that `no_model` says nothing against."""
-    single = milliseconds(quantities(node, target.name, place))
-    dual = milliseconds(quantities(node, target.name, place, cores=2))
-    memory = milliseconds(quantities(node, target.name, place, memory_only=True))
+    chip = target.name
+    single = milliseconds(quantities(node, chip, place), chip)
+    dual = milliseconds(quantities(node, chip, place, cores=2), chip)
+    memory = milliseconds(quantities(node, chip, place, memory_only=True), chip)
     return NodeLatency(node.node, node.operator, node.kernel.value, node.macs, single, min(single, dual), memory)
 
 
-def milliseconds(amounts: Mapping[str, float], constants: Mapping[str, float] = FITTED) -> float:
-    """A time from what it is made of, linear in the constants."""
-    return amounts.get(FIXED, 0.0) + sum(constants[name] * amount for name, amount in amounts.items() if name != FIXED)
+def milliseconds(amounts: Mapping[str, float], chip: str, constants: Mapping[str, float] = FITTED) -> float:
+    """A time from what it is made of: linear in the constants, but for the chip's pace."""
+    pace = constants.get(f"{chip} pace", 1.0)
+    rates = {name: value * (1.0 if name == memory_of(chip) else pace) for name, value in constants.items()}
+    return amounts.get(FIXED, 0.0) + sum(rates[name] * amount for name, amount in amounts.items() if name != FIXED)
+
+
+def memory_of(chip: str) -> str:
+    """The constant that is a chip's time per byte of PSRAM."""
+    return f"{chip} psram"
 
 
 def quantities(
@@ -160,7 +168,7 @@ def quantities(
         _add_cycles(found, node, 1e-3 / CHIPS[chip].megahertz, shared=shared)
     computed, constant = _missed(node, CHIPS[chip].cache, cold=cold)
     share = 1e-6 * (SHARED_MEMORY if shared else 1.0)
-    found[f"{chip} psram"] += share * (computed + (constant if place == "psram" else 0.0))
+    found[memory_of(chip)] += share * (computed + (constant if place == "psram" else 0.0))
     found[FIXED] += share * constant * CHIPS[chip].flash if place == "flash" else 0.0
     return dict(found)
 
