@@ -43,7 +43,7 @@ demo: $(VENV)/.with-examples  ## quantize and simulate the examples; results in 
 	@$(BIN)/python examples/sin/run.py --target esp32s3 --output $(OUTPUT)/sin-esp32s3
 	@echo
 	@echo "Everything is in $(CURDIR)/$(OUTPUT):"
-	@ls -1 $(OUTPUT)/*/*.espdl
+	@ls -1 $(OUTPUT)/*/*.espdl $(OUTPUT)/*/report.html
 
 test: $(TESTED)  ## the test suite, slow tests left out
 	$(BIN)/python -m pytest -q -n auto -m "not slow" $(ARGS)

@@ -12,7 +12,12 @@ if TYPE_CHECKING:
     from tinsmith.program import Program
     from tinsmith.quantized import Quantized
     from tinsmith.recipe import Recipe
+    from tinsmith.report.compare import compare
     from tinsmith.report.evaluate import evaluate
+    from tinsmith.report.graphwise import graphwise
+    from tinsmith.report.insight.files import save_report
+    from tinsmith.report.insight.gather import insight
+    from tinsmith.report.layerwise import layerwise
     from tinsmith.simulator.run import Simulator, dequantize, simulate
     from tinsmith.simulator.twin import save_twin
     from tinsmith.verdict.deciding import check
@@ -28,10 +33,15 @@ _HOMES = {
     "TinsmithError": "tinsmith.errors",
     "Verdict": "tinsmith.verdict.result",
     "check": "tinsmith.verdict.deciding",
+    "compare": "tinsmith.report.compare",
     "dequantize": "tinsmith.simulator.run",
     "evaluate": "tinsmith.report.evaluate",
+    "graphwise": "tinsmith.report.graphwise",
+    "insight": "tinsmith.report.insight.gather",
+    "layerwise": "tinsmith.report.layerwise",
     "quantize": "tinsmith.pipeline",
     "read": "tinsmith.espdl",
+    "save_report": "tinsmith.report.insight.files",
     "save_twin": "tinsmith.simulator.twin",
     "simulate": "tinsmith.simulator.run",
     "write": "tinsmith.espdl",
@@ -46,10 +56,15 @@ __all__ = [
     "Verdict",
     "__version__",
     "check",
+    "compare",
     "dequantize",
     "evaluate",
+    "graphwise",
+    "insight",
+    "layerwise",
     "quantize",
     "read",
+    "save_report",
     "save_twin",
     "simulate",
     "write",

@@ -84,7 +84,7 @@ def test_negative_sizes_are_refused(sizes: tuple[int, int, int], what: str) -> N
 def test_a_board_with_a_chip() -> None:
     assert board_with("esp32-s3-eye", "esp32s3") is BOARDS["ESP32-S3-EYE"]
     assert board_with(BOARDS["ESP32-P4-EYE"], "esp32p4") is BOARDS["ESP32-P4-EYE"]
-    with pytest.raises(RecipeError, match="has the chip esp32s3.*--target esp32s3"):
+    with pytest.raises(RecipeError, match=r"has the chip esp32s3.*--target esp32s3"):
         board_with("ESP32-S3-EYE", "esp32p4")
 
 
