@@ -32,7 +32,7 @@ with less than 9 MB of PSRAM. Its other components do, whatever the model."""
 TRUST = 0.1
 """Weight of a prior beside a row: rows are believed to 10 %, priors to about 30 %."""
 PACE = "esp32p4 pace"
-PACES = np.linspace(0.4, 1.6, 121)
+PACES = [percent / 100 for percent in range(40, 161)]
 KERNEL_WEIGHT = 0.5
 """Weight of a single kernel's time beside a whole model's."""
 MODES = {"default": 1, "single_core": 1, "multi_core": 2}
@@ -113,27 +113,24 @@ def _convolution(line: Mapping[str, str]) -> NodeWork:
 
 def fit(rows: Sequence[Row]) -> dict[str, float]:
     """The constants, none negative."""
-    _, best, pace = min((*_fit_at(rows, float(pace)), float(pace)) for pace in PACES)
     names = [name for name in PRIORS if name != PACE]
-    return {name: factor * PRIORS[name] for name, factor in zip(names, best, strict=True)} | {PACE: pace}
-
-
-def _fit_at(rows: Sequence[Row], pace: float) -> tuple[float, list[float]]:
-    """What is left of the errors at that pace of the ESP32-P4, and the other constants, as multiples of `PRIORS`."""
-    names = [name for name in PRIORS if name != PACE]
-    system, wanted = [], []
-    for row in rows:
-        weight = (KERNEL_WEIGHT if row.mode == "kernel" else 1.0) / row.measured
-        paces = {
-            name: pace if f"{row.target} pace" == PACE and name != memory_of(row.target) else 1.0 for name in names
-        }
-        system.append([weight * paces[name] * row.amounts.get(name, 0.0) * PRIORS[name] for name in names])
-        wanted.append(weight * (row.measured - row.amounts.get(FIXED, 0.0)))
+    weights = np.array([(KERNEL_WEIGHT if row.mode == "kernel" else 1.0) / row.measured for row in rows])
+    parts = np.array([[row.amounts.get(name, 0.0) * PRIORS[name] for name in names] for row in rows])
+    wanted = np.array([row.measured - row.amounts.get(FIXED, 0.0) for row in rows])
+    paced = np.array(
+        [[f"{row.target} pace" == PACE and name != memory_of(row.target) for name in names] for row in rows]
+    )
     pull = sqrt(TRUST) * np.eye(len(names))
-    whole, goal = np.vstack([system, pull]), np.concatenate([wanted, np.full(len(names), sqrt(TRUST))])
-    factors = _non_negative(whole, goal)
-    left = np.square(whole @ factors - goal).sum() + TRUST * (pace - PRIORS[PACE]) ** 2
-    return float(left), [float(factor) for factor in factors]
+    goal = np.concatenate([weights * wanted, pull.sum(axis=1)])
+
+    def at(pace: float) -> tuple[float, list[float]]:
+        system = np.vstack([weights[:, None] * parts * np.where(paced, pace, 1.0), pull])
+        factors = _non_negative(system, goal)
+        left = np.square(system @ factors - goal).sum() + TRUST * (pace - PRIORS[PACE]) ** 2
+        return float(left), [float(factor) for factor in factors]
+
+    _, best, pace = min((*at(pace), pace) for pace in PACES)
+    return {name: factor * PRIORS[name] for name, factor in zip(names, best, strict=True)} | {PACE: pace}
 
 
 def _non_negative(system: Array, wanted: Array) -> Array:

@@ -49,10 +49,13 @@ def slow_nodes(program: Program, target: Target, parameters: Place | None = None
         return ()
     clock = _Clock(target, parameters or usual_place(program, target))
     nodes = works(program, target)
+    packing = _packing(program.nodes, nodes)
+    told_elsewhere = {place for places in packing.values() for place in places}
     found: list[SlowNode] = []
     for index, node in enumerate(nodes):
-        reasons = [*_by_its_work(node, clock), *_large_weights(node, clock)]
-        reasons += _packed_on_the_way(program.nodes, nodes, index, clock)
+        reasons = [*_large_weights(node, clock), *_packed(node, [nodes[place] for place in packing[index]], clock)]
+        if index not in told_elsewhere:
+            reasons += _by_its_work(node, clock)
         found += sorted(reasons, key=lambda slow: -slow.gain_ms)[:1]
     least = WORTH * sum(clock.time(node) for node in nodes)
     return tuple(sorted((slow for slow in found if slow.gain_ms >= least), key=lambda slow: -slow.gain_ms))
@@ -109,22 +112,24 @@ def _large_weights(node: NodeWork, clock: _Clock) -> Iterator[SlowNode]:
     )
 
 
-def _packed_on_the_way(
-    nodes: Sequence[Node], counted: Sequence[NodeWork], index: int, clock: _Clock
-) -> Iterator[SlowNode]:
+def _packed(node: NodeWork, movers: Sequence[NodeWork], clock: _Clock) -> Iterator[SlowNode]:
     """Matrices that are computed have to be brought into the order of weights by nodes of their own."""
-    if not counted[index].work.panel or counted[index].constant_panel:
-        return
-    makers = {name: place for place, node in enumerate(nodes) for name in node.outputs}
-    moved = _movers(nodes[index].inputs[1], nodes, counted, makers)
-    gain = sum(clock.time(counted[place]) for place in moved)
-    if moved:
+    if movers:
         yield SlowNode(
-            counted[index].node,
-            f"its right side is computed, and {len(moved)} nodes bring it into the order that the kernel reads.",
+            node.node,
+            f"its right side is computed, and {len(movers)} nodes bring it into the order that the kernel reads.",
             "Multiply by constants where that is possible: their order is chosen when the file is written.",
-            gain,
+            sum(clock.time(mover) for mover in movers),
         )
+
+
+def _packing(nodes: Sequence[Node], counted: Sequence[NodeWork]) -> dict[int, list[int]]:
+    """For each node the places of those that only bring its computed right side into order."""
+    makers = {name: place for place, node in enumerate(nodes) for name in node.outputs}
+    return {
+        place: _movers(node.inputs[1], nodes, counted, makers) if work.work.panel and not work.constant_panel else []
+        for place, (node, work) in enumerate(zip(nodes, counted, strict=True))
+    }
 
 
 def _movers(name: str, nodes: Sequence[Node], counted: Sequence[NodeWork], makers: Mapping[str, int]) -> list[int]:
