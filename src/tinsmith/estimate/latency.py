@@ -98,7 +98,7 @@ def latency(program: Program, target: Target, parameters: Place | None = None) -
         program: The program.
         target: The chip.
         parameters: Where the application leaves the parameters; by default in PSRAM, as ESP-DL does, if they and the
-            tensors take no more than three quarters of it.
+            tensors take no more than 70 % of it.
 
     Returns:
         None where `no_model` has a reason.

@@ -131,7 +131,7 @@ SHARED_MEMORY = 0.75
 """Share of the time for memory that is left with two cores: between 0.5, where both wait, and 1, where it is full."""
 FORKED = 2.0
 """A node's fixed time with two cores: tasks are made and waited for."""
-ROOM = 0.75
+ROOM = 0.7
 """Of the PSRAM: parameters and tensors that need more are taken to leave the parameters in flash."""
 
 MEDIAN_ERROR, WORST_ERROR = 0.044, 0.101
