@@ -70,11 +70,18 @@ def test_what_would_help_is_said_with_what_is_missing() -> None:
 def test_speed() -> None:
     assert asked("speed", speed=None, why_no_speed="no times were measured.").detail == "no times were measured."
     assert asked("speed", speed=None).state == "unknown"
-    assert asked("speed").headline == "100 ms on two cores"
-    assert asked("speed", layers=(layer(9.9),)).state == "good"
-    warned = asked("speed", layers=(layer(9.9), layer(0.2)))
+    assert asked("speed").headline == "160 ms on one core"
+    assert asked("speed").detail.startswith("100 ms on two cores.")
+    assert asked("speed", layers=(layer(15.9),)).state == "good"
+    warned = asked("speed", layers=(layer(15.9), layer(0.2)))
     assert warned.state == "warning"
-    assert "2 layers take about 10.1 ms more" in warned.detail
+    assert "2 layers take about 16.1 ms more" in warned.detail
+
+
+def test_parameters_in_flash_are_mentioned_where_they_cost_time() -> None:
+    slower, same = Speed(160.0, 100.0, 0.07, 0.15, "psram", 320.0), Speed(160.0, 100.0, 0.07, 0.15, "psram", 161.0)
+    assert "320 ms if parameters stay in flash" in asked("speed", speed=slower).detail
+    assert "flash" not in asked("speed", speed=same).detail
 
 
 @pytest.mark.parametrize(

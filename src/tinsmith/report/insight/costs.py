@@ -69,7 +69,7 @@ def costs(
     return Costs(
         layers=_layers(program, target, times),
         memory=_memory(plan, flash, parameters),
-        speed=None if times is None else Speed(times.single_ms, times.dual_ms, times.median_error, times.worst_error),
+        speed=None if times is None else _speed(times, latency(program, target, "flash")),
         why_no_speed=no_model(target) or "",
         board="" if chosen is None else chosen.name,
         boards=tuple(
@@ -81,6 +81,11 @@ def costs(
             for name in plan.overwritten
         ),
     )
+
+
+def _speed(times: Latency, from_flash: Latency | None) -> Speed:
+    flash = None if from_flash is None else from_flash.single_ms
+    return Speed(times.single_ms, times.dual_ms, times.median_error, times.worst_error, times.parameters, flash)
 
 
 def _memory(plan: MemoryPlan, flash: int, parameters: int) -> Memory:

@@ -10,6 +10,8 @@ from tinsmith.report.units import decibels, milliseconds, share, size
 GOOD_DB, USABLE_DB = 15.0, 8.0
 """At the worst output. ImageNet classifiers lose about a point of accuracy at 15 dB, and a third of it at 3 dB."""
 GOOD_AGREEMENT = 0.97
+FLASH_MATTERS = 1.1
+"""Times the time with parameters in PSRAM, from which that in flash is worth a word."""
 QUESTIONS = ("flash", "memory")
 """What `BoardFit.missing` begins with; anything else there is a remedy."""
 SLOW_SHARE = 0.1
@@ -83,11 +85,13 @@ def _speed(speed: Speed | None, layers: Sequence[Layer], why_not: str) -> Findin
     slow = [layer for layer in layers if layer.slow is not None]
     gain = sum(layer.slow.gain_ms for layer in slow if layer.slow is not None)
     told = (
-        f"{milliseconds(speed.single_ms)} on one core; estimated, "
+        f"{milliseconds(speed.dual_ms)} on two cores. Estimated, "
         f"off by {share(speed.typical_error)} in the median and {share(speed.worst_error)} at worst."
     )
-    headline = f"{milliseconds(speed.dual_ms)} on two cores"
-    if gain < SLOW_SHARE * speed.dual_ms:
+    if speed.flash_ms is not None and speed.flash_ms > FLASH_MATTERS * speed.single_ms:
+        told += f" {milliseconds(speed.flash_ms)} if parameters stay in flash (param_copy = false)."
+    headline = f"{milliseconds(speed.single_ms)} on one core"
+    if gain < SLOW_SHARE * speed.single_ms:
         return Finding("speed", "good", headline, told)
     count = f"{len(slow)} layer{'s take' if len(slow) > 1 else ' takes'}"
     return Finding("speed", "warning", headline, f"{told} {count} about {milliseconds(gain)} more than necessary.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tinsmith.report.insight.schema import Insight, Layer, State
 from tinsmith.report.units import decibels, milliseconds
 
-WORDS: dict[State, str] = {"good": "ok", "warning": "attention", "bad": "problem", "unknown": "unknown"}
+WORDS: dict[State, str] = {"good": "good", "warning": "take care", "bad": "problem", "unknown": "not known"}
 """What a state is called; the page says the same."""
 
 _WORST = 3
@@ -48,10 +48,10 @@ def _loses(layer: Layer) -> str:
 
 
 def _slowest(insight: Insight) -> list[Layer]:
-    timed = [layer for layer in insight.layers if layer.dual_ms is not None]
-    return sorted(timed, key=lambda layer: -(layer.dual_ms or 0.0))[:_WORST]
+    timed = [layer for layer in insight.layers if layer.single_ms is not None]
+    return sorted(timed, key=lambda layer: -(layer.single_ms or 0.0))[:_WORST]
 
 
 def _time(layer: Layer) -> str:
     slow = "" if layer.slow is None else f", {layer.slow.reason}"
-    return f"{milliseconds(layer.dual_ms or 0.0)}{slow}"
+    return f"{milliseconds(layer.single_ms or 0.0)}{slow}"

@@ -31,8 +31,8 @@ def profile_table(insight: Insight, slowest: int | None = None) -> Table:
     )
     steps = list(zip(insight.layers, insight.memory.live, strict=True))
     if slowest is not None:
-        steps = sorted(steps, key=lambda step: -(step[0].dual_ms or 0.0))[:slowest]
-    whole = insight.speed.dual_ms if insight.speed is not None else 0.0
+        steps = sorted(steps, key=lambda step: -(step[0].single_ms or 0.0))[:slowest]
+    whole = insight.speed.single_ms if insight.speed is not None else 0.0
     for layer, live in steps:
         timed = layer.single_ms is not None and layer.dual_ms is not None
         table.add_row(
@@ -45,6 +45,6 @@ def profile_table(insight: Insight, slowest: int | None = None) -> Table:
             size(live),
             milliseconds(layer.single_ms or 0.0) if timed else "",
             milliseconds(layer.dual_ms or 0.0) if timed else "",
-            share((layer.dual_ms or 0.0) / whole) if timed and whole else "",
+            share((layer.single_ms or 0.0) / whole) if timed and whole else "",
         )
     return table

@@ -250,15 +250,19 @@ class Speed:
     """The estimated time of one inference.
 
     Attributes:
-        single_ms, dual_ms: On one core and on two.
+        single_ms, dual_ms: On one core, ESP-DL's default, and on two.
         typical_error: Median error of the estimate on models it had not seen.
         worst_error: The largest.
+        parameters: Where they are read from: ``psram``, as ESP-DL copies them, or ``flash`` where PSRAM is too small.
+        flash_ms: On one core if the application leaves them in flash (``param_copy = false``).
     """
 
     single_ms: float
     dual_ms: float
     typical_error: float
     worst_error: float
+    parameters: str = "psram"
+    flash_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

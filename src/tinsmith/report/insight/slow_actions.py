@@ -26,12 +26,12 @@ def slow_actions(layers: Sequence[Layer], speed: Speed | None) -> tuple[Action, 
         if layer.slow is not None:
             remedies.setdefault(layer.slow.remedy, []).append(layer)
     gains = {remedy: sum(_gain(layer) for layer in slow) for remedy, slow in remedies.items()}
-    worth = [remedy for remedy in gains if gains[remedy] >= WORTH * speed.dual_ms]
+    worth = [remedy for remedy in gains if gains[remedy] >= WORTH * speed.single_ms]
     return tuple(
         Action(
-            title=f"Save about {milliseconds(gains[remedy])} of {milliseconds(speed.dual_ms)}",
+            title=f"Save about {milliseconds(gains[remedy])} of {milliseconds(speed.single_ms)}",
             why=f"{_which(remedies[remedy])}: {_reason(remedies[remedy][0])} {remedy}",
-            effect=f"{share(gains[remedy] / speed.dual_ms)} of the time on two cores, estimated",
+            effect=f"{share(gains[remedy] / speed.single_ms)} of the time on one core, estimated",
             layers=tuple(layer.name for layer in remedies[remedy]),
         )
         for remedy in sorted(worth, key=lambda remedy: -gains[remedy])[:MOST]
