@@ -12,6 +12,7 @@ import tinsmith
 from tests.small_net import classifier, images
 from tinsmith.errors import DataError, RecipeError, TinsmithError
 from tinsmith.espdl.encoder import encode
+from tinsmith.estimate.boards import own_board
 from tinsmith.estimate.latency import latency
 from tinsmith.estimate.memory import plan_memory
 from tinsmith.estimate.parameters import parameter_bytes
@@ -127,6 +128,16 @@ def test_boards(quantized: Quantized) -> None:
     assert fit.missing[0].startswith("flash:")
     with pytest.raises(RecipeError, match="has the chip esp32p4"):
         insight(quantized, board="ESP32-P4-EYE")
+
+
+def test_parameters_stay_in_flash_where_the_board_has_no_room_for_them(quantized: Quantized) -> None:
+    plan, parameters = plan_memory(quantized.program, quantized.target), parameter_bytes(quantized.program)
+    tight = own_board("esp32s3", 2**23, 0, internal=plan.peak + parameters // 2)
+    found = insight(quantized, board=tight)
+    assert found.speed is not None
+    assert found.speed.parameters == "flash"
+    assert found.speed.single_ms == found.speed.flash_ms
+    assert "param_copy = false" in next(f.detail for f in found.findings if f.question == "memory")
 
 
 def test_lines_say_what_the_values_say(whole: Insight) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tinsmith.estimate.boards import Board, board_with, boards_with
 from tinsmith.estimate.fit import fit
-from tinsmith.estimate.latency import Latency, latency, no_model
+from tinsmith.estimate.latency import Latency, Place, latency, no_model
 from tinsmith.estimate.memory import MemoryPlan, plan_memory
 from tinsmith.estimate.parameters import parameter_bytes
 from tinsmith.estimate.slow import slow_nodes
@@ -46,7 +46,7 @@ class Costs:
 def costs(
     program: Program, target: Target, *, flash: int, board: str | Board | None = None, internal: int = 0
 ) -> Costs:
-    """What a program costs on a chip.
+    """What a program costs on a chip. On a board whose RAM holds all but the parameters, they are read from flash.
 
     Args:
         program: What the chip runs.
@@ -67,7 +67,7 @@ def costs(
         fit(flash, plan, parameters, one) for one in ((chosen,) if chosen is not None else boards_with(target.name))
     ]
     return Costs(
-        layers=_layers(program, target, times),
+        layers=_layers(program, target, times, place),
         memory=_memory(plan, flash, parameters),
         speed=None if times is None else _speed(times, latency(program, target, "flash")),
         why_no_speed=no_model(target) or "",
@@ -95,9 +95,9 @@ def _memory(plan: MemoryPlan, flash: int, parameters: int) -> Memory:
     )
 
 
-def _layers(program: Program, target: Target, times: Latency | None) -> tuple[Layer, ...]:
+def _layers(program: Program, target: Target, times: Latency | None, place: Place | None) -> tuple[Layer, ...]:
     zeros = placeholders(program, target)
-    slow = {found.node: Slow(found.reason, found.remedy, found.gain_ms) for found in slow_nodes(program, target)}
+    slow = {found.node: Slow(found.reason, found.remedy, found.gain_ms) for found in slow_nodes(program, target, place)}
     every = zip(
         program.nodes, works(program, target), times.nodes if times else [None] * len(program.nodes), strict=True
     )
