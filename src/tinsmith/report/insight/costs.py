@@ -62,10 +62,10 @@ def costs(
     chosen = None if board is None else board_with(board, target.name)
     plan = plan_memory(program, target, internal)
     parameters = parameter_bytes(program)
-    times = latency(program, target)
-    fits = [
-        fit(flash, plan, parameters, one) for one in ((chosen,) if chosen is not None else boards_with(target.name))
-    ]
+    boards = boards_with(target.name) if chosen is None else (chosen,)
+    fits = [fit(flash, plan, parameters, one) for one in boards]
+    place: Place | None = "flash" if chosen is not None and fits[0].remedy else None
+    times = latency(program, target, place)
     return Costs(
         layers=_layers(program, target, times, place),
         memory=_memory(plan, flash, parameters),
