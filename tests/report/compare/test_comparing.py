@@ -286,6 +286,9 @@ def test_float_parts_of_programs_are_judged_by_their_magnitude() -> None:
     assert not compare(program, {**found, name: near}).diverged
     assert compare(program, {**found, name: near}, tolerance=0).diverged
     assert compare(program, {**found, name: far}).diverged
+    beside = compare(program, model, pictures(2))
+    assert not beside.judged
+    assert not beside.diverged
 
 
 def test_a_golden_model_equals_what_the_runtime_computed() -> None:

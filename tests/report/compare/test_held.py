@@ -45,6 +45,29 @@ def test_two_programs_may_have_it_in_different_orders() -> None:
     np.testing.assert_array_equal(put(first, last), first.data)
 
 
+def test_orders_that_are_not_usual() -> None:
+    onnx = np.random.default_rng(2).normal(size=(5, 1, 5))
+    file = onnx.transpose(1, 2, 0)
+    np.testing.assert_array_equal(put(Held(file, None, "file", (1, 2, 0)), Held(onnx, None, "onnx")), file)
+    np.testing.assert_array_equal(put(Held(onnx, None, "onnx"), Held(file, None, "file", (1, 2, 0))), onnx)
+    np.testing.assert_array_equal(put(Held(file, None, "file"), Held(onnx, None, "onnx")), file)
+    np.testing.assert_array_equal(put(Held(file[0], None, "file"), Held(onnx, None, "onnx")), file[0])
+    wide = np.random.default_rng(3).normal(size=(2, 3, 4, 5, 6))
+    np.testing.assert_array_equal(put(Held(wide), Held(wide[None])), wide)
+    assert aligned(Held(wide), Held(wide.transpose(1, 0, 2, 3, 4)[None]), distance) is None
+
+
+def test_axes_that_a_rewrite_exchanged() -> None:
+    onnx = np.random.default_rng(2).normal(size=(1, 5, 5, 3))
+    file = onnx.transpose(0, 2, 1, 3)
+    found = aligned(Held(file, None, "file", (0, 2, 3, 1)), Held(onnx, None, "onnx"), distance)
+    assert found is not None
+    assert found.note == "order of axes guessed from the values"
+    np.testing.assert_array_equal(found(onnx, file.shape), file)
+    noise = np.random.default_rng(3).normal(size=(1, 5, 5, 3))
+    np.testing.assert_array_equal(put(Held(noise, None, "file"), Held(onnx, None, "onnx")), onnx)
+
+
 def test_two_of_the_same_order_are_not_turned() -> None:
     square = np.arange(27.0).reshape(1, 3, 3, 3)
     turned = square.transpose(0, 2, 3, 1)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import permutations
 from typing import Literal
 
 import numpy as np
@@ -13,6 +14,10 @@ from tinsmith.program import Array, DType
 
 Order = Literal["file", "onnx", ""]
 """The order of axes: the .espdl file's, the float model's, or not known."""
+GUESSED = "order of axes guessed from the values"
+_MOST_AXES = 4
+_FAR = 0.1
+"""Share of the power beyond which a tensor is looked for in another order, and within which it is found there."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,62 +60,93 @@ class Alignment:
     """How the second's elements come into the first's order.
 
     Attributes:
-        perm: Their transposition; None where only dimensions of length 1 are put in or left out.
+        perm: Their transposition.
+        squeezed: Whether it is that of the dimensions longer than 1; the others are put where the first has them.
         channels: The axis of channels in the first's order; None where there is none, or it is not known.
         note: What a reader should know about it.
     """
 
-    perm: Perm | None
+    perm: Perm
+    squeezed: bool = False
     channels: int | None = None
     note: str = ""
 
     def __call__(self, array: Array, shape: Sequence[int]) -> Array:
         """The second's elements in the first's order and shape."""
-        return (array if self.perm is None else array.transpose(self.perm)).reshape(shape)
+        return (array.squeeze() if self.squeezed else array).transpose(self.perm).reshape(shape)
 
 
 def aligned(first: Held, second: Held, distance: Callable[[Array, Array], float]) -> Alignment | None:
     """How to lay the second beside the first; None where their shapes do not fit.
 
-    What the sides tell about their order of axes decides; where they do not and several orders fit, the one in which
-    the elements are closest.
+    What the sides tell about their order of axes decides; else the usual orders, if one fits; else, of those that fit,
+    the one in which the elements are closest.
 
     Args:
         first: A tensor.
         second: The other one.
         distance: How far two arrays of real numbers are apart.
     """
-    shape, rank = first.data.shape, first.data.ndim
-    if second.data.ndim != rank:
-        return Alignment(None) if _squeezed(shape) == _squeezed(second.data.shape) else None
-    fitting = [perm for perm in _perms(rank) if _turned(second.data.shape, perm) == shape]
-    if not fitting:
-        return Alignment(None) if _squeezed(shape) == _squeezed(second.data.shape) else None
+    shape = first.data.shape
     told = _told(first, second)
-    if told in fitting:
-        return _alignment(first, second, told, "")
-    if first.order and first.order == second.order and fitting[0] == identity(rank):
-        return Alignment(identity(rank))
-    theirs = second.real
-    best = min(fitting, key=lambda perm: distance(first.real, theirs.transpose(perm)))
-    expected = {first.order, second.order} == {"file", "onnx"}
-    guessed = "order of axes guessed from the values" if len(fitting) > 1 else ""
-    turned = "" if expected or best == identity(rank) else f"axes of the second in the order {list(best)}"
-    return _alignment(first, second, best, guessed or turned)
+    usual = [perm for perm in _usual(shape) if _fits(perm, second, shape)]
+    if told is not None and _fits(told, second, shape):
+        usual = [told]
+    elif usual[:1] == [identity(len(shape))] and first.order and first.order == second.order:
+        return Alignment(usual[0])
+    squeezed = not usual
+    fitting = usual or _squeezed_perms(second.data.shape, shape)
+    if not fitting:
+        return None
+    ways = [Alignment(perm, squeezed) for perm in fitting]
+    best = _closest(ways, first, second, distance)
+    if usual not in ([], [told]) and {first.order, second.order} == {"file", "onnx"}:
+        best = _rescued(best, first, second, distance)
+    expected = {first.order, second.order} == {"file", "onnx"} or best.perm == identity(len(best.perm))
+    turned = "" if expected or best.squeezed else f"axes of the second in the order {list(best.perm)}"
+    note = GUESSED if len(ways) > 1 or best not in ways else turned
+    return replace(best, channels=None if best.squeezed else _channels(first, second, best.perm), note=note)
 
 
-def _perms(rank: int) -> list[Perm]:
-    """Orders that may lie between two sides, without repetition."""
-    last = channels_last(rank)
-    return list(dict.fromkeys((identity(rank), last, inverse(last))))
+def _closest(
+    ways: Sequence[Alignment], first: Held, second: Held, distance: Callable[[Array, Array], float]
+) -> Alignment:
+    if len(ways) == 1:
+        return ways[0]
+    ours, theirs = first.real, second.real
+    return min(ways, key=lambda way: distance(ours, way(theirs, ours.shape)))
 
 
-def _turned(shape: Sequence[int], perm: Perm) -> tuple[int, ...]:
-    return tuple(shape[axis] for axis in perm)
+def _rescued(way: Alignment, first: Held, second: Held, distance: Callable[[Array, Array], float]) -> Alignment:
+    """Another order where it is far closer: rewrites may give a name to a tensor whose axes they have exchanged."""
+    ours, theirs = first.real, second.real
+    noise = distance(ours, way(theirs, ours.shape))
+    if noise < _FAR * distance(ours, np.zeros_like(ours)):
+        return way
+    others = [Alignment(perm, squeezed=True) for perm in _squeezed_perms(theirs.shape, ours.shape)]
+    best = _closest(others, first, second, distance)
+    return best if distance(ours, best(theirs, ours.shape)) < _FAR * noise else way
 
 
-def _squeezed(shape: Sequence[int]) -> list[int]:
-    return [extent for extent in shape if extent != 1]
+def _usual(shape: Sequence[int]) -> list[Perm]:
+    """Orders that mostly lie between two sides, without repetition."""
+    last = channels_last(len(shape))
+    return list(dict.fromkeys((identity(len(shape)), last, inverse(last))))
+
+
+def _fits(perm: Perm, held: Held, shape: Sequence[int]) -> bool:
+    found = held.data.shape
+    return len(perm) == len(found) and [found[axis] for axis in perm] == list(shape)
+
+
+def _squeezed_perms(found: Sequence[int], wanted: Sequence[int]) -> list[Perm]:
+    """Every order of the dimensions longer than 1 that fits, their own first."""
+    ours, theirs = ([extent for extent in shape if extent != 1] for shape in (wanted, found))
+    if sorted(ours) != sorted(theirs):
+        return []
+    if len(theirs) > _MOST_AXES:
+        return [identity(len(theirs))] if ours == theirs else []
+    return [perm for perm in permutations(range(len(theirs))) if [theirs[axis] for axis in perm] == ours]
 
 
 def _told(first: Held, second: Held) -> Perm | None:
@@ -125,8 +161,8 @@ def _told(first: Held, second: Held) -> Perm | None:
     return None
 
 
-def _alignment(first: Held, second: Held, perm: Perm, note: str) -> Alignment:
-    axis = None
-    if len(perm) > 1 and "onnx" in (first.order, second.order):
-        axis = 1 if first.order == "onnx" else perm.index(1)
-    return Alignment(perm, axis, note)
+def _channels(first: Held, second: Held, perm: Perm) -> int | None:
+    """Where the first has the float model's axis 1."""
+    if len(perm) < 2 or "onnx" not in (first.order, second.order):
+        return None
+    return 1 if first.order == "onnx" else perm.index(1)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import inf
 
+import numpy as np
+
 from tinsmith.report.compare.result import TensorRow
 from tinsmith.report.compare.sides import ProgramSide, Side, Step
 from tinsmith.report.compare.tally import Tally
@@ -83,8 +85,10 @@ def _ancestors(steps: Sequence[Step], back: Mapping[str, str], compared: set[str
 
 def _row(name: str, other: str, tally: Tally, step: Step | None, lost: float, *, begins: bool) -> TensorRow:
     notes = [tally.fitted.alignment.note] if tally.fitted.alignment.note else []
-    if tally.fitted.factors is not None:
-        notes.append("channels scaled by equalization")
+    factors = tally.fitted.factors
+    if factors is not None:
+        whole = np.unique(factors).size == 1
+        notes.append(f"scaled by {factors.flat[0]:.4g} as a whole" if whole else "channels scaled by equalization")
     if tally.undefined:
         notes.append(f"{tally.undefined} elements are NaN or infinite in one only")
     return TensorRow(

@@ -11,7 +11,7 @@ from tinsmith.report.compare.feeding import Feed
 from tinsmith.report.compare.held import Held
 from tinsmith.report.compare.matching import paired
 from tinsmith.report.compare.scaling import ChannelSums
-from tinsmith.report.compare.sides import DumpSide, Side, resolved
+from tinsmith.report.compare.sides import DumpSide, FloatSide, ProgramSide, Side, resolved
 from tinsmith.report.compare.tally import Fit, Tally, default_tolerance, fit
 
 Progress = Callable[[int, int | None], None]
@@ -52,12 +52,17 @@ class Run:
         """
         fits: dict[str, Fit] = {}
         collect: dict[str, ChannelSums | None] = {}
-        found = self._pass(fits, collect if self.scaled else None)
+        found = self._pass(fits, collect if self._beside_floats else None)
         if collect:
             factors = self._factors(collect)
             if factors:
                 fits = {name: replace(known, factors=factors.get(name)) for name, known in fits.items()}
                 found = self._pass(fits, None)
+        if self.tolerance is None and any(tally.tolerance is None for tally in found.values()):
+            # Where formats differ, what runs in floats on both sides is not computed from the same numbers either.
+            for tally in found.values():
+                if tally.first.exponent is None and tally.second.exponent is None:
+                    tally.tolerance = None
         return found
 
     def _pass(self, fits: dict[str, Fit], collect: dict[str, ChannelSums | None] | None) -> dict[str, Tally]:
@@ -112,6 +117,10 @@ class Run:
         return 0 if chosen is None and integers and self._dumped else chosen
 
     @property
+    def _beside_floats(self) -> bool:
+        return {type(self.ours), type(self.theirs)} == {ProgramSide, FloatSide}
+
+    @property
     def _dumped(self) -> bool:
         return isinstance(self.ours, DumpSide) or isinstance(self.theirs, DumpSide)
 
@@ -134,7 +143,8 @@ class Run:
             known = sums.get(name)
             if known is None or name in kept:
                 continue
-            factors = known.factors(found[read] for read in sources.get(name, ()) if read in found)
+            inherited = [found[read] for read in sources.get(name, ()) if read in found]
+            factors = known.factors(inherited, channels=self.scaled)
             if factors is not None:
                 found[name] = factors
         return found

@@ -1,4 +1,6 @@
-"""Channels that equalization made larger or smaller: the same function, other numbers inside.
+"""Tensors and channels that are larger or smaller than in the float model: the same function, other numbers inside.
+
+Rewrites may move a factor of a whole tensor from one layer to another, such as attention's 1 / √d.
 
 A program whose channels were equalized holds each channel of an inner tensor times a factor that the float model does
 not know. The factor that fits best is taken where it explains at least half of what differs. Tensors with few
@@ -19,6 +21,8 @@ _FEWEST = 16
 """Elements of a channel, over all samples, that its factor may be told from."""
 _GAIN = 0.5
 """Largest share of the noise that may be left."""
+_WHOLE = 0.05
+"""The same of one factor for all channels."""
 
 
 @dataclass(slots=True)
@@ -47,20 +51,26 @@ class ChannelSums:
         for name, one, other in (("ours", 0, 0), ("theirs", 1, 1), ("product", 0, 1)):
             setattr(self, name, getattr(self, name) + np.einsum("ij,ij->i", rows[one], rows[other]))
 
-    def factors(self, inherited: Iterable[Array]) -> Array | None:
+    def factors(self, inherited: Iterable[Array], *, channels: bool) -> Array | None:
         """What the second's channels are multiplied by, to be broadcast; None where that would not explain much.
 
         Args:
             inherited: Factors of the tensors it was computed from.
+            channels: Whether channels may have factors of their own; else one for all.
         """
         ours, theirs, product = (np.asarray(part, np.float64) for part in (self.ours, self.theirs, self.product))
+        plain = float((ours - 2 * product + theirs).sum())
+
+        def left(given: Array) -> float:
+            return float((ours - 2 * given * product + given**2 * theirs).sum())
+
+        whole = np.full_like(ours, product.sum() / theirs.sum() if theirs.sum() > 0 and product.sum() > 0 else 1.0)
+        if left(whole) < _WHOLE * plain:
+            return whole.reshape(self.shape)
         candidates = [flat for given in inherited if (flat := given.reshape(-1)).shape == ours.shape]
         if self.count >= _FEWEST:
             with np.errstate(divide="ignore", invalid="ignore"):
                 fitted = product / theirs
             candidates.insert(0, np.where((theirs > 0) & (fitted > 0), fitted, 1.0))
-        left = [float((ours - 2 * given * product + given**2 * theirs).sum()) for given in candidates]
-        plain = float((ours - 2 * product + theirs).sum())
-        if not left or not min(left) < _GAIN * plain:
-            return None
-        return candidates[int(np.argmin(left))].reshape(self.shape)
+        best = min(candidates, key=left, default=None) if channels else None
+        return best.reshape(self.shape) if best is not None and left(best) < _GAIN * plain else None
