@@ -100,8 +100,9 @@ def test_evidence_has_the_numbers(benches: dict[str, Bench]) -> None:
         bench = benches[name]
         return bench.examined.causes[bench.planted.layers[0]][0].evidence
 
-    assert evidence("few_elements").startswith(
-        "0.1% of 'x' reach 50, all else stays below 1. Without these, the layer's"
+    assert evidence("few_elements") == (
+        "Less than 0.1% of the elements of 'x' reach up to 50, all others stay below 1. "
+        "Without these, 96% of the layer's noise would go."
     )
     assert evidence("large_channel").startswith("Channel 3 of 'a' reaches 3")
     assert "the median channel 0." in evidence("large_channel")
@@ -151,7 +152,7 @@ def test_the_first_calibration_sample_does_where_there_are_no_others(benches: di
     found = causes(bench.quantized, seen.accumulated, seen.alone, seen.statistics)
     assert found["first"][0].kind == "channel imbalance"
     acts = actions(bench.quantized, seen.accumulated, seen.alone, found)
-    assert any(action.effect.endswith("of the noise, estimated") for action in acts)
+    assert any(action.effect.endswith("of the noise of all layers, estimated") for action in acts)
 
 
 def test_a_layer_nobody_looked_at_is_rounded_too_coarsely(benches: dict[str, Bench]) -> None:

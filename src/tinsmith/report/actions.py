@@ -13,8 +13,8 @@ from tinsmith.report.commands import PLACES, Places, again, tuned
 from tinsmith.report.insight.schema import Action, Cause
 from tinsmith.report.int16_trial import Int16Trial
 from tinsmith.report.layer_error import LayerError
-from tinsmith.report.mattering import FINE, output_noise
-from tinsmith.report.remedies import Remedies
+from tinsmith.report.mattering import FINE, fitted, output_noise
+from tinsmith.report.remedies import TUNING, Remedies
 
 if TYPE_CHECKING:
     from tinsmith.quantized import Quantized
@@ -82,7 +82,7 @@ def _effort(quantized: Quantized, remedies: Remedies, places: Places) -> list[Ac
         return []
     if remedies.untuned:
         why = "The effort 'fast' leaves weights as they are: nothing is equalized, nothing rounded for the data."
-        return [Action("Fit weights to the data", why, again(tuned(quantized), places))]
+        return [Action(TUNING, why, again(tuned(quantized), places))]
     if recipe.algorithms is not None:
         return []
     if not quantized.choices.snr_db:
@@ -119,6 +119,9 @@ def _in_int16(
             found.append((after, remedies.int16(names, _measured(quantized, names, before, after, trial.count))))
     if len(found) == 2 and found[1][0] > WORTHWHILE * found[0][0]:
         del found[1]
+    if not found and fitted(quantized):
+        # Weights were fitted to errors that are gone then: only quantizing anew tells.
+        return [remedies.int16(every, _estimated(alone, causes))]
     return [action for _, action in sorted(found, key=lambda pair: pair[0])]
 
 
@@ -132,7 +135,7 @@ def _measured(quantized: Quantized, names: Sequence[str], before: float, after: 
 def _estimated(alone: Sequence[LayerError], names: Mapping[str, object]) -> str:
     total = sum(error.noise for error in alone)
     part = sum(error.noise for error in alone if error.layer in names)
-    return f"they make {part / total:.0%} of the noise, estimated" if total > 0 else ""
+    return f"they make {part / total:.0%} of the noise of all layers, estimated" if total > 0 else ""
 
 
 def _budget(quantized: Quantized, places: Places) -> list[Action]:

@@ -20,7 +20,7 @@ from tinsmith.report.commands import PLACES, Places
 from tinsmith.report.diagnosis import Diagnosis
 from tinsmith.report.insight.schema import Cause
 from tinsmith.report.layer_error import LayerError, layers, reference
-from tinsmith.report.mattering import mattering
+from tinsmith.report.mattering import fitted, mattering
 from tinsmith.report.onward import Onward, macs_behind
 from tinsmith.report.remedies import Remedies
 from tinsmith.report.tensors import TensorStatistics
@@ -85,7 +85,7 @@ def _measured(
     """The noise at the outputs that each variant of each layer leaves."""
     steps = {step.node.name: step for step in layers(quantized)}
     network, real = merged(reference(quantized), list(steps.values()))
-    fitted = reference(quantized) is not quantized.network and _differ(reference(quantized), quantized.network)
+    tuned = fitted(quantized)
     found: dict[Variant, float] = {}
     tried = {name: dict(variants(Emulated(quantized, steps[name], real[name]), quantized, views)) for name in names}
     count = _count(network, {name: len(some) for name, some in tried.items()})
@@ -94,8 +94,8 @@ def _measured(
             progress(done, len(tried))
         axis = views.axis(steps[name].outputs[0].name)
         onward = Onward(network, name, axis, _spread(samples, count))
-        found |= _left(onward, some, centred=fitted)
-        if not fitted:
+        found |= _left(onward, some, centred=tuned)
+        if not tuned:
             found |= _without_means(found, name, some, Onward(network, name, axis, _spread(samples, LEAST_FOR_MEANS)))
     return found
 
@@ -120,11 +120,6 @@ def _without_means(
 def _spread(samples: Samples, most: int) -> Samples:
     """So many at most, from all over."""
     return samples[:: max(1, len(samples) // most)][:most]
-
-
-def _differ(real: Network, tuned: Network) -> bool:
-    """Whether weights or biases were fitted to the data."""
-    return any(node is not other for node, other in zip(real.nodes, tuned.nodes, strict=True))
 
 
 def _count(network: Network, tried: Mapping[str, int]) -> int:

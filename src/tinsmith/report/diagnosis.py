@@ -15,7 +15,7 @@ from tinsmith.report.channels import channel_axis, largest_of, spread_bits, weig
 from tinsmith.report.insight.schema import Cause, CauseKind
 from tinsmith.report.remedies import Remedies
 from tinsmith.report.tensors import Seen
-from tinsmith.report.variants import FEW, FEW_WEIGHTS
+from tinsmith.report.variants import FEW, FEW_WEIGHTS, GAP
 from tinsmith.report.views import Views
 from tinsmith.report.whatif import Mechanism, Part, Variant
 from tinsmith.simulator.headroom import narrowest
@@ -27,6 +27,7 @@ ENOUGH = 0.4
 """Share of a layer's noise that goes away with a cause."""
 PART = 0.25
 """Share of a layer's noise from which a tensor is asked for causes."""
+ALL = 0.995
 MOST = 2
 
 _KINDS: Mapping[Mechanism, CauseKind] = {
@@ -67,15 +68,14 @@ class Diagnosis:
 
     def causes(self, layer: str) -> tuple[Cause, ...]:
         """The causes of a layer's noise, the one that explains most first."""
-        base = self._noise[Variant(layer)]
-        if base <= 0:
+        if self._noise[Variant(layer)] <= 0:
             return ()
         found = sorted(self._candidates(layer), key=lambda one: -one.share)
         chosen = self._without_followers(found)[:MOST] or self._too_coarse(layer)
         return tuple(
             Cause(
                 one.kind,
-                self._evidence(one, base),
+                self._evidence(one),
                 self._remedies.action(one.kind, layer, one.variant.part, one.variant.tensor, one.share),
             )
             for one in chosen
@@ -93,8 +93,9 @@ class Diagnosis:
             exact = Variant(layer, variant.part, "exact", variant.tensor)
             if share < ENOUGH or (exact in self._noise and self._share(exact) < PART):
                 continue
-            if variant.mechanism == "own" and not self._tied_to(variant.tensor):
-                yield _Found("outliers", share, variant)
+            if variant.mechanism == "own" and not self._tied(variant.tensor):
+                if self._idle(variant) >= GAP:
+                    yield _Found("outliers", share, variant)
             elif variant.mechanism == "centred":
                 seen = self._seen(layer)
                 if seen is not None and seen.shifted >= ENOUGH:
@@ -124,12 +125,13 @@ class Diagnosis:
             return []
         parts = [v for v in self._noise if v.layer == layer and v.mechanism == "exact"]
         worst = max(parts, key=self._share)
-        return [_Found("too coarse", self._share(worst), worst)]
+        return [_Found("too coarse", max(self._share(worst), 0.0), worst)]
 
-    def _evidence(self, one: _Found, base: float) -> str:
-        left = self._noise[one.variant]
-        fall = f"the layer's noise at the outputs would be {_percent(left)} instead of {_percent(base)}"
-        return f"{self._numbers(one)} {_WITHOUT[one.variant.mechanism]}, {fall}."
+    def _evidence(self, one: _Found) -> str:
+        if one.share < PART:
+            return "Its roundings add up: none of them alone makes much of its noise."
+        gone = "all" if one.share >= ALL else f"{one.share:.0%}"
+        return f"{self._numbers(one)} {_WITHOUT[one.variant.mechanism]}, {gone} of the layer's noise would go."
 
     def _numbers(self, one: _Found) -> str:
         variant = one.variant
@@ -177,13 +179,16 @@ class Diagnosis:
         if variant.mechanism == "channels":
             return _unlike(name, seen.largest)
         if variant.mechanism == "few":
-            return f"{FEW:.1%} of {name} reach {reach:.3g}, all else stays below {seen.reach(FEW):.3g}."
+            few, below = f"{FEW:.1%} of the elements of {name}", seen.reach(FEW)
+            return f"Less than {few} reach up to {reach:.3g}, all others stay below {below:.3g}."
         if variant.mechanism == "clipping":
-            return f"{seen.clipped:.2%} of {name} lie beyond {limit:.3g}, where its format ends, up to {reach:.3g}."
+            few = f"{seen.clipped:.2%} of the elements of {name}"
+            return f"{few} lie beyond {limit:.3g}, where its format ends, and reach up to {reach:.3g}."
         if variant.mechanism == "own":
             return self._shared(variant.tensor, chosen)
         step = 2.0**chosen.exponent
-        return f"{name} reaches {reach:.3g} and fills its format, which ends at {limit:.3g}; its steps are {step:.3g}."
+        fills = "fills its format, which ends at" if reach > limit / 2 else "is in a format that ends at"
+        return f"{name} reaches {reach:.3g} and {fills} {limit:.3g}; its steps are {step:.3g}."
 
     def _shared(self, value: str, chosen: Format) -> str:
         """Of what a value is made of the one that its exponent suits least."""
@@ -203,13 +208,23 @@ class Diagnosis:
 
     def _format(self, variant: Variant) -> Format | None:
         formats = self._quantized.formats
-        if variant.part != "input":
+        if variant.part != "input" or variant.mechanism == "clipping":
             return formats.values.get(variant.tensor)
         node = self._nodes[variant.layer]
         for index, operand in enumerate(node.inputs):
             if operand is not None and operand.name == variant.tensor:
                 return formats.at(node.name, index, operand.name)
         return formats.values.get(variant.tensor)
+
+    def _tied(self, value: str) -> bool:
+        return any(self._tied_to(name) for name in self._views.sources(value))
+
+    def _idle(self, variant: Variant) -> int:
+        """How many bits finer the exponent could be."""
+        seen, chosen = self._views.seen(variant.tensor), self._format(variant)
+        if seen is None or chosen is None:
+            return 0
+        return chosen.exponent - fit_exponent(seen.lowest, seen.highest, chosen.bits)
 
     def _tied_to(self, value: str) -> str:
         """Of the values that share a value's exponent the one that reaches farthest; empty where it is alone."""
@@ -257,10 +272,6 @@ def _unlike(name: str, largest: np.ndarray) -> str:
         f"Channel {worst} of {name} reaches {largest[worst]:.3g}, the median channel {np.nanmedian(present):.3g}: "
         f"{spread_bits(largest):.1f} bits of 8."
     )
-
-
-def _percent(noise: float) -> str:
-    return f"{100 * noise:.0f} %" if noise >= 0.0995 else f"{100 * noise:.2g} %"
 
 
 def _reach(seen: Seen) -> float:

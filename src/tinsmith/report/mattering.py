@@ -23,6 +23,12 @@ MOST = 8
 """Layers that are looked into."""
 
 
+def fitted(quantized: Quantized) -> bool:
+    """Whether weights or biases were fitted to the data, errors of earlier layers included."""
+    real = reference(quantized).nodes
+    return any(node is not other for node, other in zip(real, quantized.network.nodes, strict=True))
+
+
 def output_noise(quantized: Quantized, accumulated: Sequence[LayerError]) -> float:
     """Noise over signal at the network's outputs: the mean over those that layers lead to.
 

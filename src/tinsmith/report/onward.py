@@ -77,6 +77,8 @@ class Onward:
         found = [dict(one) for one in made]
         for name in (operand.name for operand in self._results if operand.dtype.kind == "f"):
             errors = [one[name] - values[name] for one, values in zip(made, self.clean, strict=True)]
+            if not errors[0].ndim:
+                continue
             means = np.stack([channel_means(error, self._axis) for error in errors])
             count = len(means)
             lost = 1 - np.sqrt(count / (count - 1)) if count > 1 else 0.0

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from functools import cached_property
+from itertools import combinations
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from tinsmith.algorithms.channels import Classes, classes
+from tinsmith.algorithms.groups import group
 from tinsmith.algorithms.units import Units, moves, units
 from tinsmith.ops.floatnode import readers
 from tinsmith.report.commands import PLACES, Places, again, in_int16, tuned
 from tinsmith.report.insight.schema import Action, CauseKind
+from tinsmith.report.layer_error import reference
 from tinsmith.report.whatif import Part
 
 if TYPE_CHECKING:
     from tinsmith.quantized import Quantized
 
-_BY_TUNING: Mapping[CauseKind, str] = {
-    "channel imbalance": "Channels are scaled so that they fill their format alike; the layers behind scale back.",
-    "shared exponent": "Channels are scaled so that what shares an exponent needs the same one.",
-    "mean shift": "Biases are corrected and weights rounded so that each channel keeps its mean.",
-}
+TUNING = "Fit weights to the data"
+LEAST = 0.25
+"""Share of a layer's noise below which nothing is said of an effect."""
+
+_EQUAL = "Channels are scaled so that they fill their format alike; the layers behind scale back."
+_SHARED = "Channels are scaled so that what shares an exponent needs the same one."
+_BIASES = "Biases are corrected and weights rounded so that each channel keeps its mean."
+_ROUNDING = "Weights are rounded together, so that the errors of some make good for those of others."
 
 
 class Remedies:
@@ -35,6 +45,7 @@ class Remedies:
         self._bits = {name: decision.bits for name, decision in quantized.placement.items()}
         self._units: Units = units(quantized.network, self._bits, quantized.target)
         self._makers = {output.name: node for node in quantized.network.nodes for output in node.outputs}
+        self._groups = group(quantized.network, self._bits, quantized.target)
         self._readers = readers(quantized.network)
 
     @property
@@ -54,16 +65,42 @@ class Remedies:
             gain: Share of the layer's noise that goes away with the cause.
         """
         names = self.wide(layer, part, tensor)
-        if kind in _BY_TUNING and self.untuned:
-            effect = f"up to {gain:.0%} of its noise, estimated"
-            command = self._again(tuned(self._quantized))
-            return Action("Fit weights to the data", _BY_TUNING[kind], command, effect, names or (layer,))
+        effect = f"takes {gain:.0%} of the layer's noise away, estimated" if gain >= LEAST else ""
+        why = self._by_tuning(kind, part, tensor)
+        if why and self.untuned:
+            return Action(TUNING, why, self._again(tuned(self._quantized)), effect, names or (layer,))
         if kind == "outliers" and self._quantized.recipe.calibration != "mse":
             why = f"{self._quantized.recipe.calibration!r} ranges do not weigh what is cut off against what is rounded."
             return Action(
                 "Choose ranges by least error", why, self._again(["--calibration", "mse"]), "", names or (layer,)
             )
-        return self.int16(names, f"{gain:.0%} of its noise, estimated") if names else self._budget(layer)
+        return self.int16(names, effect) if names else self._budget(layer)
+
+    def _by_tuning(self, kind: CauseKind, part: Part, tensor: str) -> str:
+        """How fitting weights to the data addresses a cause; empty where it does not."""
+        if kind == "mean shift":
+            return _BIASES
+        if kind == "shared exponent":
+            return _SHARED if self._apart(tensor) else ""
+        if kind == "channel imbalance" and (self._scales(tensor) if part != "weights" else True):
+            return _EQUAL
+        return _ROUNDING if part == "weights" and kind == "too coarse" else ""
+
+    @cached_property
+    def _classes(self) -> Classes:
+        return classes(reference(self._quantized))
+
+    def _scales(self, value: str) -> bool:
+        """Whether most channels of a value can be scaled: no output, nothing that a curved function makes or reads."""
+        return float(np.count_nonzero(self._classes.of[value])) > self._classes.of[value].size / 2
+
+    def _apart(self, value: str) -> bool:
+        """Whether what shares a value's exponent can be scaled by other factors than the value itself."""
+        index = self._groups.of.get(value)
+        tied = () if index is None else self._groups.measured[index]
+        labels = [set(np.unique(self._classes.of[name]).tolist()) for name in tied]
+        apart = any(one.isdisjoint(other) for one, other in combinations(labels, 2))
+        return apart and self._scales(value)
 
     def int16(self, names: Iterable[str], effect: str) -> Action:
         """Layers to int16."""

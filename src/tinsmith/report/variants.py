@@ -85,16 +85,15 @@ def _of_value(
     yield "exact", lambda array: array
     seen = views.seen(operand.name)
     own, channels = views.own(operand, chosen.bits), views.channels(operand, chosen.bits)
-    if seen is None or own is None or channels is None:
+    if seen is None or own is None:
         return
     own = np.minimum(own, chosen.exponent)
     if own.min() < chosen.exponent:
         yield "own", _to(own, chosen.bits, target)
     if seen.clipped > 0:
         yield "clipping", _within(chosen, target)
-    channels = np.minimum(channels, own)
-    if spread_bits(seen.largest) >= UNLIKE and bool(np.any(channels < own)):
-        yield "channels", _to(channels, chosen.bits, target)
+    if channels is not None and spread_bits(seen.largest) >= UNLIKE and bool(np.any(channels < own)):
+        yield "channels", _to(np.minimum(channels, own), chosen.bits, target)
     few = without_few(seen, chosen)
     if few is not None:
         yield "few", _within(few, target)

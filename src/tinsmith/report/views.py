@@ -66,9 +66,11 @@ class Views:
         if seen is None:
             return None
         chosen = np.asarray(choose(seen), np.int64)
-        shape = [1] * operand.rank
+        shape, axis = [1] * operand.rank, self._statistics.axis(operand.name)
+        if chosen.size > 1 and chosen.size != operand.shape[axis]:
+            return None  # of such an axis a part was looked at
         if chosen.size > 1:
-            shape[self._statistics.axis(operand.name)] = chosen.size
+            shape[axis] = chosen.size
         return np.asarray(np.broadcast_to(chosen.reshape(shape), operand.shape))
 
 
