@@ -154,7 +154,8 @@ def bias_exponents(call: Lowering, weights: Format) -> tuple[int, ...]:
     """e_in + e_w, per channel where the weights are."""
     source = call.slot(0).format
     assert source is not None
-    return tuple(source.exponent + exponent for exponent in weights.exponents)
+    own = source.exponent
+    return tuple(own + exponent for exponent in weights.exponents)
 
 
 def add_bias(call: Lowering, slot: Slot | None, channels: int, weights: Format) -> list[str]:

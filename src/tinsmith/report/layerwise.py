@@ -6,7 +6,7 @@ formats, its own rounded weights and bias, its accumulator, its requantization, 
 One pass goes through the network layer by layer and carries along, for every layer before, the values that this layer's
 error has changed; what no error has reached is computed once. Errors of layers far before go through several nodes at
 once, which takes less time. So a pass over a network of N layers costs about N / 2 passes of the float network instead
-of N, and nothing is approximated. A few samples rank layers as many do.
+of N, and nothing is approximated. A dozen samples rank layers as many do.
 
 Weights and biases that were fitted to the data make good for errors of the layers before them. Alone, where nothing is
 to be made good, they are errors themselves: the sum over layers is rather more than the network's whole error.
@@ -42,7 +42,7 @@ SHORT, LONG = 4, 12
 MOST_SAMPLES = 32
 LEAST_SAMPLES = 4
 WORK = 1.05e11
-"""Multiply-accumulates that may be spent where nobody says how many samples to use: 11 of MobileNetV2."""
+"""Multiply-accumulates that may be spent where nobody says how many samples to use: 11 samples of MobileNetV2."""
 
 Progress = Callable[[int, int | None], None]
 Values = dict[str, Array]
@@ -62,7 +62,7 @@ def layerwise(
         quantized: From `tinsmith.quantize`.
         data: Samples, as `tinsmith.quantize` takes them, in the model's own layout; the recipe's preprocessing applies.
         samples: Use at most so many, spread over the data where their number is known. None: as many as are worth their
-            time, 4 of a large network and 32 of a small one. Memory does not grow with them.
+            time, 11 of MobileNetV2 and 32 of small networks. Memory does not grow with them.
         outputs: Names of values to look at instead of the network's outputs.
         progress: Called with samples done and in all (None where unknown).
 
@@ -105,9 +105,12 @@ def _watched(quantized: Quantized, names: Sequence[str] | None) -> list[str]:
 
 
 def _spread(source: DataSource, most: int) -> Iterator[Mapping[str, Array]]:
-    """So many samples at most, from all over the data where that is possible."""
-    stride = 1 if source.length is None else max(1, source.length // most)
-    return islice(islice(source, 0, None, stride), most)
+    """So many samples at most, evenly from all over the data where their number is known."""
+    length = source.length
+    if length is None or length <= most:
+        return islice(source, most)
+    chosen = {index * length // most for index in range(most)}
+    return (sample for index, sample in enumerate(source) if index in chosen)
 
 
 class _Carried:
