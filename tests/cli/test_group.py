@@ -21,7 +21,9 @@ COMMANDS = [
     "check",
     "calibration",
     "quantize",
+    "report",
     "analyze",
+    "profile",
     "run",
     "eval",
     "compare",
@@ -29,6 +31,7 @@ COMMANDS = [
     "diff",
     "twin",
     "targets",
+    "boards",
     "ops",
 ]
 

@@ -52,9 +52,9 @@ def report_command(
     folder: Path,
     **choices: Any,
 ) -> None:
-    """Write report.html and report.json: will it fit, how fast, how accurate, what to do next.
+    """Write report.html: memory, speed, accuracy, what to do next.
 
-    Quantizes a float model as `tinsmith quantize` does, without writing it; with --recipe FILE.espdl, exactly as that
+    And report.json, the same for scripts. Quantizes a float model as `tinsmith quantize` does, without writing it; with --recipe FILE.espdl, exactly as that
     file was made. Of an .espdl file alone, from any tool, the report has costs and no errors.
     """
     from tinsmith.cli.progress import stages
@@ -147,9 +147,9 @@ def profile_command(
     layers: int | None,
     json_file: Path | None,
 ) -> None:
-    """Say what an .espdl file costs on the chip: flash, RAM, time, layer by layer.
+    """Say what an .espdl file costs: flash, RAM, time.
 
-    The file may come from any tool. With --board the exit code is 1 where it does not fit.
+    Of all of it and layer by layer; the file may come from any tool. With --board the exit code is 1 where it does not fit.
     """
     from tinsmith.files import write_all
     from tinsmith.report.insight.json_text import to_json
