@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
@@ -21,6 +21,9 @@ from tinsmith.simulator.inputs import samples as as_integers
 
 if TYPE_CHECKING:
     from tinsmith.quantized import Quantized
+
+_AHEAD = 8
+"""Samples for each core that may be in memory where only parts of their values are."""
 
 Sample = Mapping[str, Array]
 T = TypeVar("T")
@@ -69,21 +72,28 @@ class Beside:
         self.values = tuple(value for value in values if value.name in found)
         homes = [found[value.name] for value in self.values]
         cuts = [grid(value.shape, most) for value in self.values]
+        self._ahead = 2 if most is None else _AHEAD
         self._program, self._target = quantized.program, quantized.target
         wanted = [(home.root, home.perm, cut) for home, cut in zip(homes, cuts, strict=True)]
-        program, self._chip_parts = thinned_program(quantized.program, wanted)
+        self._chip, self._chip_parts = thinned_program(quantized.program, wanted)
         held = [quantized.program.values[home.root] for home in homes]
         self._scales = [2.0**value.exponent if value.dtype.quantized else 1.0 for value in held]
-        self._compiled = compile_program(program, quantized.target)
-        self._compiled.open(1)
         names = (value.name for value in self.values)
         floats, self._float_parts = thinned_network(reference(quantized), dict(zip(names, cuts, strict=True)))
         self._floats = FloatNodes(floats.nodes, floats.outputs)
 
-    def __call__(self, sample: Sample) -> dict[str, Pair]:
-        """The values of one sample, `{input: array}` in ONNX order, by name."""
+    def open(self) -> None:
+        """Set up the simulator, which the first `pairs` does otherwise."""
+        compile_program(self._chip, self._target).open(1)
+
+    def floats(self, sample: Sample) -> Mapping[str, Array]:
+        """What `pairs` needs of the float network, for one sample, `{input: array}` in ONNX order."""
+        return self._floats(sample)
+
+    def pairs(self, sample: Sample, reals: Mapping[str, Array]) -> dict[str, Pair]:
+        """The values of one sample by name, in ONNX order."""
         (integers,) = as_integers(self._program, sample, self._target)
-        chip, reals = self._compiled.run(integers), self._floats(sample)
+        chip = compile_program(self._chip, self._target).run(integers)
         found: dict[str, Pair] = {}
         for value, ours, scale in zip(self.values, self._chip_parts, self._scales, strict=True):
             theirs = self._float_parts[value.name]
@@ -92,11 +102,29 @@ class Beside:
             found[value.name] = Pair(taken(array, ours.rest), scale, taken(reals[theirs.name], theirs.rest))
         return found
 
+    def __call__(self, sample: Sample) -> dict[str, Pair]:
+        """Both at once."""
+        return self.pairs(sample, self.floats(sample))
 
-def over_samples(function: Callable[[Sample], T], samples: Iterable[Sample]) -> Iterator[T]:
-    """A function of every sample, in order, on all cores; few samples are in memory at a time."""
-    threads = min(os.cpu_count() or 1, 8)
-    iterator = iter(samples)
-    with ThreadPoolExecutor(threads) as pool:
-        while batch := list(islice(iterator, 2 * threads)):
-            yield from pool.map(function, batch)
+    def over(self, samples: Iterable[Sample], function: Callable[[Mapping[str, Pair]], T]) -> Iterator[T]:
+        """A function of the values of every sample, in order, on all cores; few samples are in memory at a time.
+
+        The float network runs a few samples ahead, and while the simulator is set up.
+        """
+        threads = min(os.cpu_count() or 1, 8)
+        iterator = iter(samples)
+
+        def take(sample: Sample, reals: Future[Mapping[str, Array]]) -> T:
+            return function(self.pairs(sample, reals.result()))
+
+        with ThreadPoolExecutor(threads) as pool:
+            while batch := list(islice(iterator, self._ahead * threads)):
+                reals = [pool.submit(self.floats, sample) for sample in batch]
+                self.open()
+                for done in [pool.submit(take, *each) for each in zip(batch, reals, strict=True)]:
+                    yield done.result()
+
+
+def over_samples(beside: Beside, samples: Iterable[Sample]) -> Iterator[Mapping[str, Pair]]:
+    """The values of every sample, in order, computed on all cores."""
+    return beside.over(samples, lambda pairs: pairs)

@@ -13,8 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from tinsmith.ops.floatnode import Array
-from tinsmith.report.beside import Beside, Pair, over_samples
+from tinsmith.report.beside import Beside, Pair
 from tinsmith.report.fidelity import Sums
 from tinsmith.report.layer_error import LayerError, add, error_of, float_outputs, layers, opened, reference
 
@@ -63,8 +62,7 @@ def graphwise(
     beside = Beside(quantized, (*given, *seen), elements)
     names = {step.node.name: [o.name for o in float_outputs(step) if o in beside.values] for step in every}
 
-    def one(sample: Mapping[str, Array]) -> tuple[dict[str, Sums], Mapping[str, Pair]]:
-        pairs = beside(sample)
+    def one(pairs: Mapping[str, Pair]) -> tuple[dict[str, Sums], Mapping[str, Pair]]:
         found = {layer: Sums() for layer in names}
         for layer, sums in found.items():
             for name in names[layer]:
@@ -72,7 +70,7 @@ def graphwise(
         return found, pairs
 
     whole = {layer: Sums() for layer in names}
-    for done, (found, pairs) in enumerate(over_samples(one, source), 1):
+    for done, (found, pairs) in enumerate(beside.over(source, one), 1):
         for layer, sums in found.items():
             whole[layer].merge(sums)
         if look is not None:
