@@ -28,9 +28,10 @@ def test_what_it_did_is_said(workshop: Workshop, tmp_path: Path) -> None:
     assert said[2][0] == "constants"
     assert said[3] == ["recipe", "the", "defaults"]
     assert said[4][0] == "time"
-    assert sorted(path.name for path in folder.iterdir()) == ["netz.espdl", "netz.info", "netz.json"]
-    sizes = {Path(line[1]).suffix: line[-2] for line in said[5:8]}
-    assert sizes == {path.suffix: f"{path.stat().st_size:,}" for path in folder.iterdir()}
+    files = ["netz-report.html", "netz-report.json", "netz.espdl", "netz.info", "netz.json"]
+    assert sorted(path.name for path in folder.iterdir()) == files
+    sizes = {Path(line[1]).name: line[-2] for line in said if line[0] in ("wrote", "report")}
+    assert sizes == {path.name: f"{path.stat().st_size:,}" for path in folder.iterdir()}
 
 
 def test_the_file_is_the_functions(workshop: Workshop) -> None:
@@ -140,7 +141,16 @@ def test_the_recipe_of_a_file(workshop: Workshop, tmp_path: Path) -> None:
 
 def test_layers_are_split(workshop: Workshop, tmp_path: Path) -> None:
     (tmp_path / "r.toml").write_text('[[split]]\nlayers = ["gemm"]\nvalue_threshold = 1.0\n', "utf-8")
-    common = ("quantize", workshop.model, "--data", workshop.calibration, "-o", tmp_path / "a", "--table")
+    common = (
+        "quantize",
+        workshop.model,
+        "--data",
+        workshop.calibration,
+        "-o",
+        tmp_path / "a",
+        "--table",
+        "--no-report",
+    )
     said = ok(*common, "--recipe", tmp_path / "r.toml")
     assert "note: split 1 (balance): 'gemm'; 54 multiply-accumulates and 48 weights more." in said
     assert [line[1] for line in rows(said) if line[:1] and line[0].startswith("gemm")] == ["Gemm", "Gemm", "Add"]

@@ -54,8 +54,9 @@ def report_command(
 ) -> None:
     """Write report.html: memory, speed, accuracy, what to do next.
 
-    And report.json, the same for scripts. Quantizes a float model as `tinsmith quantize` does, without writing it; with --recipe FILE.espdl, exactly as that
-    file was made. Of an .espdl file alone, from any tool, the report has costs and no errors.
+    And report.json, the same for scripts. Quantizes a float model as `tinsmith quantize` does, without writing it;
+    with --recipe FILE.espdl, exactly as that file was made. Of an .espdl file alone, from any tool, the report has
+    costs and no errors.
     """
     from tinsmith.cli.progress import stages
     from tinsmith.report.insight.files import save_report
@@ -149,7 +150,8 @@ def profile_command(
 ) -> None:
     """Say what an .espdl file costs: flash, RAM, time.
 
-    Of all of it and layer by layer; the file may come from any tool. With --board the exit code is 1 where it does not fit.
+    Of all of it and layer by layer; the file may come from any tool. With --board the exit code is 1 where it does not
+    fit.
     """
     from tinsmith.files import write_all
     from tinsmith.report.insight.json_text import to_json
