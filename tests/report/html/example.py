@@ -228,6 +228,7 @@ def mobilenet(internal: int = 0) -> Insight:
             _EQUALIZE,
             Action("Give the input channels last", "Saves a Transpose.", "", "estimated: 1.9 ms"),
         ),
+        reported_by="tinsmith 0.2.0",
         notes=("The input is expected in int8 with exponent −6.", "Softmax was cut off: logits are the output."),
     )
 

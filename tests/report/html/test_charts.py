@@ -8,12 +8,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.report.html import example as insights
+from tinsmith.report.html.bars import SlowGroup, slow_groups, slowest
 from tinsmith.report.html.channels import channels_chart, largest_channel
 from tinsmith.report.html.chart import HEIGHT, WIDTH, Chart, binary_step, columns, multiples, number, round_step
 from tinsmith.report.html.descent import descent_chart
 from tinsmith.report.html.histogram import histogram_chart
+from tinsmith.report.html.rows import rows
 from tinsmith.report.html.timeline import alive, names, peak_step, timelines
-from tinsmith.report.insight.schema import Buffer, Channels, Histogram, Memory
+from tinsmith.report.insight.schema import Buffer, Channels, Histogram, Insight, Memory, Slow
 
 PLAIN = Histogram("value", 8, -5, -4.0, 3.96875, -1.0, 5.0, 0.1, -0.3, -2.0, 2.0, (1, 9, 99, 5))
 
@@ -126,7 +128,7 @@ def test_buffers_are_drawn_where_they_lie() -> None:
     assert timeline.peak == 350
     found = re.findall(r'<rect class="([a-z ]*)" x="(\d+)" y="[\d.]+" width="(\d+)"', timeline.chart.shapes)
     assert found == [("buffer", "0", "500"), ("buffer now", "250", "500"), ("buffer now", "500", "500")]
-    assert "<title>b, c: 50 B, steps 2 to 3</title>" in timeline.chart.shapes
+    assert "<title>b, c: 50 bytes, steps 2 to 3</title>" in timeline.chart.shapes
 
 
 def test_buffers_of_many_values_name_some() -> None:
@@ -179,3 +181,39 @@ def test_binary_steps(span: int, most: int) -> None:
 def test_multiples() -> None:
     assert list(multiples(0.5, -1.2, 1.0)) == [-1.0, -0.5, 0.0, 0.5, 1.0]
     assert list(multiples(10, 3, 9)) == []
+
+
+def slow(insight: Insight, **gains: float) -> tuple[SlowGroup, ...]:
+    """The groups where the first layers are slow: the letter is the remedy."""
+    hints = [Slow("reason", name[0], gain) for name, gain in gains.items()]
+    layers = [replace(layer, slow=hint) for layer, hint in zip(insight.layers, hints, strict=False)]
+    return slow_groups(rows(replace(insight, layers=tuple(layers))))
+
+
+def test_slow_layers_stand_together_by_remedy() -> None:
+    found = slow(insights.mobilenet(), a1=1.0, b1=2.5, a2=2.0, b2=0.2)
+    assert [(group.remedy, group.gain_ms, [row.step for row in group.rows]) for group in found] == [
+        ("a", 3.0, [2, 0]),
+        ("b", 2.7, [1, 3]),
+    ]
+
+
+def test_the_slowest_layers() -> None:
+    table = rows(insights.mobilenet())
+    bars = slowest(table, shown=5)
+    times = sorted((layer.single_ms or 0.0 for layer in insights.mobilenet().layers), reverse=True)
+    assert [bar.row.layer.single_ms for bar in bars] == times[:5]
+    assert bars[0].single == 100.0
+    assert slowest(rows(insights.bare())) == ()
+
+
+def test_rows_know_their_neighbours() -> None:
+    table = rows(insights.mobilenet())
+    first, last = table[0], table[-1]
+    assert [(link.value, link.step) for link in first.reads] == [("input", None)]
+    assert [link.step for link in first.read_by] == [1]
+    assert [link.step for link in last.read_by] == [None]
+    (residual,) = [row for row in table if row.layer.name == "/features/features.3/residual/Add"]
+    assert [link.name for link in residual.branches] == ["/features/features.2/project/Conv"]
+    assert sum(row.share or 0.0 for row in table) == pytest.approx(1.0)
+    assert max(row.bar or 0.0 for row in table) == 100.0

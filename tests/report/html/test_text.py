@@ -12,30 +12,12 @@ from tinsmith.report.html import text
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        (0, "0 B"),
-        (1023, "1,023 B"),
-        (1024, "1.00 KiB"),
-        (4352, "4.25 KiB"),
-        (401408, "392 KiB"),
-        (1024**2, "1.00 MiB"),
-        (3614208, "3.45 MiB"),
-    ],
-)
-def test_sizes(value: int, said: str) -> None:
-    assert text.size(value) == said
-
-
-@pytest.mark.parametrize(
-    ("value", "said"),
-    [
         (None, "–"),
-        (0.0, "0 ms"),
-        (0.0004, "< 0.001 ms"),
-        (0.042, "0.0420 ms"),
+        (0.0, "0.00 ms"),
+        (0.0004, "< 0.01 ms"),
+        (0.042, "0.04 ms"),
         (7.2, "7.20 ms"),
         (318.4, "318 ms"),
-        (4321.0, "4,321 ms"),
-        (12345.0, "12.3 s"),
     ],
 )
 def test_times(value: float | None, said: str) -> None:
@@ -68,14 +50,10 @@ def test_shares(value: float | None, said: str) -> None:
     assert text.percent(value) == said
 
 
-@pytest.mark.parametrize(("value", "said"), [(None, "exact"), (20.91, "20.9 dB"), (-3.0, "−3.0 dB"), (-inf, "−∞")])
-def test_decibels(value: float | None, said: str) -> None:
-    assert text.decibels(value) == said
-
-
 def test_names_break_behind_slashes_and_stay_the_same() -> None:
     assert text.breakable("/a/b.c/d") == "/<wbr>a/<wbr>b.c/<wbr>d"
     assert text.breakable("a.b_c") == "a.<wbr>b_<wbr>c"
+    assert text.breakable("GlobalAveragePool") == "Global<wbr>Average<wbr>Pool"
     assert text.breakable("<a/b>") == "&lt;a/<wbr>b&gt;"
 
 
@@ -94,5 +72,5 @@ def test_clean_text_can_be_written(name: str) -> None:
 
 @given(st.floats())
 def test_every_number_can_be_written(value: float) -> None:
-    for write in (text.size, text.milliseconds, text.count, text.percent, text.real, text.bits, text.cosine):
+    for write in (text.milliseconds, text.count, text.percent, text.real, text.bits, text.cosine):
         assert write(value)

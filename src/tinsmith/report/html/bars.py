@@ -1,4 +1,4 @@
-"""The layers that take longest."""
+"""The layers that take longest, and those that take longer than they have to."""
 
 from __future__ import annotations
 
@@ -23,6 +23,21 @@ class Bar:
     dual: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class SlowGroup:
+    """Layers that one remedy makes faster.
+
+    Attributes:
+        remedy: What to do.
+        gain_ms: What it saves in all of them, estimated.
+        rows: The layers, those that gain most first.
+    """
+
+    remedy: str
+    gain_ms: float
+    rows: tuple[Row, ...]
+
+
 def slowest(rows: tuple[Row, ...], shown: int = _SHOWN) -> tuple[Bar, ...]:
     """Those that take longest on one core, the slowest first; empty without times."""
     timed = [row for row in rows if row.layer.single_ms is not None]
@@ -35,3 +50,16 @@ def slowest(rows: tuple[Row, ...], shown: int = _SHOWN) -> tuple[Bar, ...]:
 
 def _length(value: float | None, longest: float) -> float | None:
     return None if value is None or longest <= 0 else 100 * value / longest
+
+
+def slow_groups(rows: tuple[Row, ...]) -> tuple[SlowGroup, ...]:
+    """Layers that are slow for a reason by what to do about it, the largest gain first."""
+    found: dict[str, list[tuple[float, Row]]] = {}
+    for row in rows:
+        if row.layer.slow is not None:
+            found.setdefault(row.layer.slow.remedy, []).append((row.layer.slow.gain_ms, row))
+    groups = [
+        SlowGroup(remedy, sum(gain for gain, _ in each), tuple(row for _, row in sorted(each, key=lambda x: -x[0])))
+        for remedy, each in found.items()
+    ]
+    return tuple(sorted(groups, key=lambda group: -group.gain_ms))

@@ -8,8 +8,8 @@ from math import isfinite
 from markupsafe import Markup
 
 from tinsmith.report.html.chart import HEIGHT, WIDTH, Chart, Tick, grid, multiples, number, path, round_step
-from tinsmith.report.html.text import decibels
 from tinsmith.report.insight.schema import Layer
+from tinsmith.report.units import decibels
 
 
 def descent_chart(layers: Sequence[Layer]) -> Chart | None:

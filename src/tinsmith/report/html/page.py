@@ -8,8 +8,9 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from tinsmith.report import units
 from tinsmith.report.html import text
-from tinsmith.report.html.bars import slowest
+from tinsmith.report.html.bars import slow_groups, slowest
 from tinsmith.report.html.channels import channels_chart, largest_channel
 from tinsmith.report.html.descent import descent_chart
 from tinsmith.report.html.histogram import histogram_chart
@@ -40,7 +41,7 @@ def page(insight: Insight) -> str:
             rows=table,
             step_of={row.layer.name: row.step for row in table},
             bars=slowest(table),
-            slow=sorted((row for row in table if row.layer.slow), key=_gain),
+            slow=slow_groups(table),
             worst=_worst(table),
             descent=descent_chart(insight.layers),
             timelines=timelines(insight),
@@ -50,10 +51,6 @@ def page(insight: Insight) -> str:
             script=_asset("page.js"),
         )
     )
-
-
-def _gain(row: Row) -> float:
-    return -row.layer.slow.gain_ms if row.layer.slow else 0.0
 
 
 def _worst(table: tuple[Row, ...]) -> list[Row]:
@@ -77,13 +74,14 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        size=text.size,
+        size=units.size,
         ms=text.milliseconds,
         quantity=text.count,
         percent=text.percent,
-        db=text.decibels,
+        db=units.decibels,
         real=text.real,
         bits=text.bits,
+        sentence=text.sentence,
         cosine=text.cosine,
         exponent=text.exponent,
         breakable=text.breakable,

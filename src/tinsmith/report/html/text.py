@@ -1,4 +1,4 @@
-"""How the page writes numbers and names. Sizes are in units of 1024, as memories of chips are."""
+"""How the page writes names, and numbers for which `tinsmith.report.units` is not fine enough."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from math import floor, isfinite, log10
 
 from markupsafe import Markup
 
+from tinsmith.report import units
+
 NOTHING = "–"
 """Stands where there is no number."""
 
 _CONTROLS = {code: "�" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\n\r"}
 
 _SLASH = re.compile(r"(?<=/)(?=[^/])")
-_POINT = re.compile(r"(?<=[._:])(?=[^._:])")
+_POINT = re.compile(r"(?<=[._:])(?=[^._:])|(?<=[a-z])(?=[A-Z])")
 
 
 def clean(text: str) -> str:
@@ -22,9 +24,14 @@ def clean(text: str) -> str:
 
 
 def breakable(text: str) -> Markup:
-    """A name that may be broken behind its separators: slashes, and where there are none, points and the like."""
+    """A name that may be broken: behind slashes; where there are none, behind points and before capital letters."""
     separator = _SLASH if "/" in text else _POINT
     return Markup("<wbr>").join(part for part in separator.split(text) if part)
+
+
+def sentence(text: str) -> str:
+    """A text that begins as sentences do."""
+    return text[:1].upper() + text[1:]
 
 
 def _digits(value: float, significant: int = 3) -> str:
@@ -35,20 +42,11 @@ def _digits(value: float, significant: int = 3) -> str:
     return f"{value:,.{max(0, places)}f}".replace("-", "−")
 
 
-def size(count: float) -> str:
-    """Bytes: ``512 B``, ``4.25 KiB``, ``1.72 MiB``."""
-    if abs(count) < 1024:
-        return f"{count:,.0f} B"
-    return f"{_digits(count / 1024)} KiB" if abs(count) < 1024**2 else f"{_digits(count / 1024**2)} MiB"
-
-
 def milliseconds(value: float | None) -> str:
-    """Times, as ``0.042 ms`` or ``318 ms``; seconds from ten on."""
+    """Times, as ``0.42 ms`` or ``318 ms``; seconds from one on."""
     if value is None:
         return NOTHING
-    if 0 < value < 0.001:
-        return "< 0.001 ms"
-    return f"{_digits(value)} ms" if abs(value) < 10_000 else f"{_digits(value / 1000)} s"
+    return "< 0.01 ms" if 0 < value < 0.01 else units.milliseconds(value)
 
 
 def count(value: float) -> str:
@@ -66,11 +64,6 @@ def percent(share: float | None) -> str:
     if 0 < share < 1e-5:
         return "< 0.001 %"
     return f"{_digits(share * 100, 3 if share >= 0.01 else 2)} %"
-
-
-def decibels(value: float | None) -> str:
-    """Signal to noise; None is a value without any noise."""
-    return "exact" if value is None else f"{value:.1f} dB".replace("-", "−") if isfinite(value) else _digits(value)
 
 
 def real(value: float) -> str:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from tinsmith.report.html.chart import HEIGHT, WIDTH, Chart, Tick, binary_step, grid, line, multiples, number
-from tinsmith.report.html.text import size
 from tinsmith.report.insight.schema import Buffer, Insight, Memory
+from tinsmith.report.units import size
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def _chart(title: str, buffers: Sequence[Buffer], peak: int, insight: Insight, s
     steps = max(1, len(insight.layers), *(buffer.end + 1 for buffer in buffers))
     highest = max(1, peak, *(buffer.offset + buffer.size for buffer in buffers))
     roof = highest * 1.04
-    y = tuple(Tick(100 * value / roof, size(value)) for value in multiples(binary_step(highest, 5), 0, highest))
+    y = tuple(Tick(100 * value / roof, size(round(value))) for value in multiples(binary_step(highest, 5), 0, highest))
     at_peak = HEIGHT * (1 - peak / roof)
     shapes = [
         grid(y),
