@@ -111,8 +111,8 @@ def test_evidence_has_the_numbers(benches: dict[str, Bench]) -> None:
     )
     assert "could have steps of 2^-7; it has 2^-1, the exponent of 'a', which reaches 45" in evidence("joined")
     assert "is a constant shift of each channel" in evidence("shifted")
-    assert evidence("saturating").startswith(
-        "Sums of products saturate the 20-bit accumulator. In a wider one, the layer's"
+    assert evidence("saturating") == (
+        "Sums of products saturate the 20-bit accumulator. In a wider one, all of the layer's noise would go."
     )
     assert "fills its format, which ends at 0.992; its steps are 0.00781" in evidence("differences")
 

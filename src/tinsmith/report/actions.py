@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tinsmith.ops import operators
 from tinsmith.ops.floatnode import Array
-from tinsmith.report.commands import PLACES, Places, again, tuned
+from tinsmith.report.commands import PLACES, TUNED, Places, again
 from tinsmith.report.insight.schema import Action, Cause
 from tinsmith.report.int16_trial import Int16Trial
 from tinsmith.report.layer_error import LayerError
@@ -56,9 +56,9 @@ def actions(
     remedies = Remedies(quantized, places)
     found = [*_of_causes(causes), *_in_int16(quantized, remedies, alone, causes, samples)]
     found += [*_effort(quantized, remedies, places), *_budget(quantized, places)]
-    kept: dict[str, Action] = {}
+    kept: dict[tuple[str, str], Action] = {}
     for action in found:
-        kept.setdefault(action.command, action)
+        kept.setdefault((action.title, action.command), action)
     return tuple(kept.values())[:MOST]
 
 
@@ -82,7 +82,7 @@ def _effort(quantized: Quantized, remedies: Remedies, places: Places) -> list[Ac
         return []
     if remedies.untuned:
         why = "The effort 'fast' leaves weights as they are: nothing is equalized, nothing rounded for the data."
-        return [Action(TUNING, why, again(tuned(quantized), places))]
+        return [Action(TUNING, why, again(TUNED, places))]
     if recipe.algorithms is not None:
         return []
     if not quantized.choices.snr_db:

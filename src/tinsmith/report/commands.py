@@ -48,6 +48,5 @@ def in_int16(quantized: Quantized, layers: Iterable[str]) -> list[str]:
     return [word for name in names for word in ("--int16", name)]
 
 
-def tuned(quantized: Quantized) -> list[str]:
-    """The options with which weights are fitted to the data."""
-    return ["--effort", "default"] if quantized.recipe.algorithms is None else ["--algorithms", "equalize,round"]
+TUNED = ("--effort", "default")
+"""The options with which weights are fitted to the data."""

@@ -27,6 +27,8 @@ ENOUGH = 0.4
 """Share of a layer's noise that goes away with a cause."""
 PART = 0.25
 """Share of a layer's noise from which a tensor is asked for causes."""
+MOST_OF = 0.6
+"""Share of a tensor's noise that its cause explains, where several tensors make the layer's."""
 ALL = 0.995
 MOST = 2
 
@@ -76,7 +78,7 @@ class Diagnosis:
             Cause(
                 one.kind,
                 self._evidence(one),
-                self._remedies.action(one.kind, layer, one.variant.part, one.variant.tensor, one.share),
+                self._remedies.action(one.kind, one.variant, one.share),
             )
             for one in chosen
         )
@@ -90,8 +92,7 @@ class Diagnosis:
             if variant.layer != layer or variant.mechanism in ("none", "exact"):
                 continue
             share = self._share(variant)
-            exact = Variant(layer, variant.part, "exact", variant.tensor)
-            if share < ENOUGH or (exact in self._noise and self._share(exact) < PART):
+            if not self._counts(variant, share):
                 continue
             if variant.mechanism == "own" and not self._tied(variant.tensor):
                 if self._idle(variant) >= GAP:
@@ -103,18 +104,21 @@ class Diagnosis:
             else:
                 yield _Found(_KINDS[variant.mechanism], share, variant)
 
+    def _counts(self, variant: Variant, share: float) -> bool:
+        """Whether a cause explains enough: of all the noise, or most of a tensor's that makes much of it."""
+        exact = Variant(variant.layer, variant.part, "exact", variant.tensor)
+        if exact not in self._noise:
+            return share >= ENOUGH
+        whole = self._share(exact)
+        return whole >= PART and share >= min(ENOUGH, MOST_OF * whole)
+
     def _without_followers(self, found: list[_Found]) -> list[_Found]:
         """Without what follows from another: one tensor has one cause, and what is off anyway is off in the mean."""
         kept: list[_Found] = []
-        for one in sorted(
-            found, key=lambda one: (one.kind == "mean shift", -one.share - _FIRST.get(one.variant.mechanism, 0))
-        ):
-            same = [
-                other
-                for other in kept
-                if (other.variant.part, other.variant.tensor) == (one.variant.part, one.variant.tensor)
-            ]
-            if same or (one.kind == "mean shift" and kept):
+        for one in sorted(found, key=_rank):
+            where = {(other.variant.part, other.variant.tensor) for other in kept}
+            follows = one.kind == "mean shift" or one.variant.part == "all"
+            if (follows and kept) or (one.variant.part, one.variant.tensor) in where:
                 continue
             kept.append(one)
         return kept
@@ -248,6 +252,12 @@ class Diagnosis:
 _FIRST: Mapping[Mechanism, float] = {"own": 0.3, "channels": 0.1}
 """What counts for more than the noise that goes away. An exponent for each channel is never coarser than one of its own
 for the tensor, which is simpler; and few elements in one channel are a channel unlike the others."""
+
+
+def _rank(one: _Found) -> tuple[bool, bool, float]:
+    """What comes first."""
+    return one.kind == "mean shift", one.variant.part == "all", -one.share - _FIRST.get(one.variant.mechanism, 0)
+
 
 _WITHOUT: Mapping[Mechanism, str] = {
     "exact": "Were this not rounded",

@@ -13,15 +13,17 @@ from tinsmith.algorithms.channels import Classes, classes
 from tinsmith.algorithms.groups import group
 from tinsmith.algorithms.units import Units, moves, units
 from tinsmith.ops.floatnode import readers
-from tinsmith.report.commands import PLACES, Places, again, in_int16, tuned
+from tinsmith.report.commands import PLACES, TUNED, Places, again, in_int16
 from tinsmith.report.insight.schema import Action, CauseKind
 from tinsmith.report.layer_error import reference
-from tinsmith.report.whatif import Part
+from tinsmith.report.whatif import Part, Variant
 
 if TYPE_CHECKING:
     from tinsmith.quantized import Quantized
 
 TUNING = "Fit weights to the data"
+UNSEEN = 0.8
+"""Share of a layer's noise that is cut off: no calibration would have chosen that."""
 LEAST = 0.25
 """Share of a layer's noise below which nothing is said of an effect."""
 
@@ -54,27 +56,30 @@ class Remedies:
         recipe = self._quantized.recipe
         return recipe.effort == "fast" and recipe.algorithms is None
 
-    def action(self, kind: CauseKind, layer: str, part: Part, tensor: str, gain: float) -> Action:
+    def action(self, kind: CauseKind, variant: Variant, gain: float) -> Action:
         """What addresses a cause.
 
         Args:
             kind: The cause.
-            layer: Where the noise is made.
-            part: Where in the layer.
-            tensor: Name of the tensor concerned; empty where it is none.
+            variant: The layer without it.
             gain: Share of the layer's noise that goes away with the cause.
         """
+        layer, part, tensor = variant.layer, variant.part, variant.tensor
         names = self.wide(layer, part, tensor)
         effect = f"takes {gain:.0%} of the layer's noise away, estimated" if gain >= LEAST else ""
         why = self._by_tuning(kind, part, tensor)
         if why and self.untuned:
-            return Action(TUNING, why, self._again(tuned(self._quantized)), effect, names or (layer,))
-        if kind == "outliers" and self._quantized.recipe.calibration != "mse":
-            why = f"{self._quantized.recipe.calibration!r} ranges do not weigh what is cut off against what is rounded."
-            return Action(
-                "Choose ranges by least error", why, self._again(["--calibration", "mse"]), "", names or (layer,)
-            )
-        return self.int16(names, effect) if names else self._budget(layer)
+            return Action(TUNING, why, self._again(TUNED), effect, names or (layer,))
+        if variant.mechanism == "clipping":
+            method = self._quantized.recipe.calibration
+            if method not in ("mse", "minmax"):
+                why = f"{method!r} does not weigh what is cut off against what is rounded."
+                command = self._again(("--calibration", "mse"))
+                return Action("Choose ranges by least error", why, command, "", names or (layer,))
+            if gain >= UNSEEN:
+                why = "Calibration has not seen numbers as large as these."
+                return Action("Calibrate with samples like these", why, self._again(()), "", names or (layer,))
+        return self.int16(names, effect) if names else self._elsewhere(layer)
 
     def _by_tuning(self, kind: CauseKind, part: Part, tensor: str) -> str:
         """How fitting weights to the data addresses a cause; empty where it does not."""
@@ -92,7 +97,8 @@ class Remedies:
 
     def _scales(self, value: str) -> bool:
         """Whether most channels of a value can be scaled: no output, nothing that a curved function makes or reads."""
-        return float(np.count_nonzero(self._classes.of[value])) > self._classes.of[value].size / 2
+        labels = self._classes.of[value]
+        return float(np.count_nonzero(labels)) > labels.size / 2
 
     def _apart(self, value: str) -> bool:
         """Whether what shares a value's exponent can be scaled by other factors than the value itself."""
@@ -121,14 +127,19 @@ class Remedies:
         return self.able(names)
 
     def able(self, names: Iterable[str]) -> tuple[str, ...]:
-        """Of some layers those that can run in int16 and do not yet, each once."""
-        return tuple(dict.fromkeys(name for name in names if self._units.of[name] in self._units.free))
+        """Of some layers those that can run in int16 and do not yet, each once; none whose width the user chose."""
+        free = (name for name in names if self._units.of[name] in self._units.free)
+        return tuple(dict.fromkeys(name for name in free if not self._quantized.placement[name].chosen))
 
-    def _budget(self, layer: str) -> Action:
-        why = "The layer itself cannot run in int16; others can, and leave it more room."
-        return Action("Spend more work in int16", why, self._again(["--int16-budget", "10%"]), "", (layer,))
+    def _elsewhere(self, layer: str) -> Action:
+        """Where the layer itself stays as it is."""
+        recipe = self._quantized.recipe
+        if recipe.bits == 16 or recipe.int16_budget is not None:
+            return Action("Change the layer", "No option makes it finer: its weights or its inputs must change.")
+        why = "It cannot run in int16; others can, and leave it more room."
+        return Action("Let others run in int16", why, self._again(("--int16-budget", "10%")), "", (layer,))
 
-    def _again(self, options: list[str]) -> str:
+    def _again(self, options: Iterable[str]) -> str:
         return again(options, self._places)
 
     def _made_by(self, value: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,12 +49,22 @@ def variants(emulated: Emulated, quantized: Quantized, views: Views) -> Iterator
     if emulated.weights is not None and narrowest(quantized.target, bits) is not None:
         yield Variant(layer, "accumulator", "unsaturated"), emulated.unsaturated()
     yield from _of_weights(emulated, quantized)
-    for operand in emulated.inputs:
-        for mechanism, change in _of_value(operand, emulated.arriving(operand.name), quantized.target, views):
-            yield Variant(layer, "input", mechanism, operand.name), emulated.changed(inputs={operand.name: change})
-    for output in emulated.step.outputs:
-        for mechanism, change in _of_value(output, emulated.leaving(output.name), quantized.target, views):
-            yield Variant(layer, "output", mechanism, output.name), emulated.changed(outputs={output.name: change})
+    target = quantized.target
+    inputs = {o.name: _of_value(o, emulated.arriving(o.name), target, views) for o in emulated.inputs}
+    outputs = {o.name: _of_value(o, emulated.leaving(o.name), target, views) for o in emulated.step.outputs}
+    for name, changes in inputs.items():
+        for mechanism, change in changes.items():
+            yield Variant(layer, "input", mechanism, name), emulated.changed({name: change})
+    for name, changes in outputs.items():
+        for mechanism, change in changes.items():
+            yield Variant(layer, "output", mechanism, name), emulated.changed(outputs={name: change})
+    read, made = _cut(inputs), _cut(outputs)
+    if len(read) + len(made) > 1:
+        yield Variant(layer, "all", "clipping", next(iter((*read, *made)))), emulated.changed(read, made)
+
+
+def _cut(changes: Mapping[str, Mapping[Mechanism, Change]]) -> dict[str, Change]:
+    return {name: some["clipping"] for name, some in changes.items() if "clipping" in some}
 
 
 def _of_weights(emulated: Emulated, quantized: Quantized) -> Iterator[tuple[Variant, Run]]:
@@ -77,26 +87,25 @@ def _of_weights(emulated: Emulated, quantized: Quantized) -> Iterator[tuple[Vari
         yield Variant(layer, "weights", "few", name), emulated.changed(weights=_within(few, target))
 
 
-def _of_value(
-    operand: Operand, chosen: Format | None, target: Target, views: Views
-) -> Iterator[tuple[Mechanism, Change]]:
+def _of_value(operand: Operand, chosen: Format | None, target: Target, views: Views) -> dict[Mechanism, Change]:
     if chosen is None or chosen.axis is not None or operand.dtype.kind != "f":
-        return
-    yield "exact", lambda array: array
+        return {}
+    found: dict[Mechanism, Change] = {"exact": lambda array: array}
     seen = views.seen(operand.name)
     own, channels = views.own(operand, chosen.bits), views.channels(operand, chosen.bits)
     if seen is None or own is None:
-        return
+        return found
     own = np.minimum(own, chosen.exponent)
     if own.min() < chosen.exponent:
-        yield "own", _to(own, chosen.bits, target)
+        found["own"] = _to(own, chosen.bits, target)
     if seen.clipped > 0:
-        yield "clipping", _within(chosen, target)
+        found["clipping"] = _within(chosen, target)
     if channels is not None and spread_bits(seen.largest) >= UNLIKE and bool(np.any(channels < own)):
-        yield "channels", _to(np.minimum(channels, own), chosen.bits, target)
+        found["channels"] = _to(np.minimum(channels, own), chosen.bits, target)
     few = without_few(seen, chosen)
     if few is not None:
-        yield "few", _within(few, target)
+        found["few"] = _within(few, target)
+    return found
 
 
 def without_few(seen: Seen, chosen: Format) -> Format | None:
