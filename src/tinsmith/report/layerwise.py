@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 SHORT, LONG = 4, 12
 """Nodes in a stretch that errors of layers before it go through at once."""
+MOST_THREADS = 4
+"""Samples that are worked on at once, each with the errors of many layers: some 200 MiB in MobileNetV2."""
 MOST_SAMPLES = 32
 LEAST_SAMPLES = 4
 WORK = 1.05e11
@@ -79,11 +81,12 @@ def layerwise(
     most = carried.worth if samples is None else samples
     total = most if source.length is None else min(source.length, most)
     whole = {name: [Sums() for _ in watched] for name in carried.layers}
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
-        for done, sample in enumerate(_spread(source, most), 1):
-            carried.run(sample, whole, pool)
-            if progress is not None:
-                progress(done, total)
+    for done, found in enumerate(carried.over(_spread(source, most), alone=most == 1), 1):
+        for name, every in found.items():
+            for sums, one in zip(whole[name], every, strict=True):
+                sums.merge(one)
+        if progress is not None:
+            progress(done, total)
     return tuple(error_of(step, quantized, whole[name]) for name, step in carried.layers.items())
 
 
@@ -142,8 +145,17 @@ class _Carried:
         carried = sum(k * count for k, count in enumerate(macs))
         return int(np.clip(WORK / (carried + 1), LEAST_SAMPLES, MOST_SAMPLES))
 
-    def run(self, sample: Mapping[str, Array], whole: Mapping[str, Sequence[Sums]], pool: ThreadPoolExecutor) -> None:
-        """Take in one sample."""
+    def over(self, samples: Iterable[Mapping[str, Array]], *, alone: bool) -> Iterator[Mapping[str, Sequence[Sums]]]:
+        """What every sample adds, in order; one sample on each core, or ``alone`` its errors spread over the cores."""
+        threads = min(os.cpu_count() or 1, MOST_THREADS)
+        iterator = iter(samples)
+        with ThreadPoolExecutor(threads) as pool:
+            if alone:
+                yield from (self._run(sample, pool) for sample in iterator)
+            while batch := list(islice(iterator, threads)):
+                yield from pool.map(self._run, batch)
+
+    def _run(self, sample: Mapping[str, Array], pool: ThreadPoolExecutor | None = None) -> dict[str, list[Sums]]:
         clean: Values = dict(sample)
         errors: dict[str, Values] = {}
         for span, stretch in self._stretches:
@@ -153,11 +165,13 @@ class _Carried:
                 _through(stretch, fresh, arriving, pool)
             for values in errors.values():
                 self._forget(values, span.stop - 1)
+        found = {layer: [Sums() for _ in self._watched] for layer in self.layers}
         for layer, values in errors.items():
-            for name, sums in zip(self._watched, whole[layer], strict=True):
+            for name, sums in zip(self._watched, found[layer], strict=True):
                 add(sums, values.get(name, clean[name]), clean[name])
+        return found
 
-    def _within(self, span: range, clean: Values, pool: ThreadPoolExecutor) -> dict[str, Values]:
+    def _within(self, span: range, clean: Values, pool: ThreadPoolExecutor | None) -> dict[str, Values]:
         """Takes the float values through some nodes; the errors that arise there, by layer, are at their end."""
         errors: dict[str, Values] = {}
         for index in span:
@@ -225,13 +239,14 @@ def _merged(node: FloatNode, activation: FloatNode | None, floats: Mapping[str, 
     return replace(node, outputs=behind.outputs, body=(*(node.body or (node,)), behind))
 
 
-def _through(run: FloatNodes, clean: Values, errors: Sequence[Values], pool: ThreadPoolExecutor) -> None:
+def _through(run: FloatNodes, clean: Values, errors: Sequence[Values], pool: ThreadPoolExecutor | None) -> None:
     """Takes errors through some nodes, those that meet them."""
 
     def take(values: Values) -> None:
         values |= run({**clean, **values})
 
-    list(pool.map(take, [values for values in errors if not values.keys().isdisjoint(run.inputs)]))
+    meeting = [values for values in errors if not values.keys().isdisjoint(run.inputs)]
+    list(map(take, meeting) if pool is None else pool.map(take, meeting))
 
 
 def _changed(found: Mapping[str, Array], made: Mapping[str, Array]) -> Values:
