@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 SHORT, LONG = 4, 12
 """Nodes in a stretch that errors of layers before it go through at once."""
 MOST_THREADS = 4
-"""Samples that are worked on at once, each with the errors of many layers: some 200 MiB in MobileNetV2."""
+"""Samples that are worked on at once; each keeps the errors of many layers in memory."""
 MOST_SAMPLES = 32
 LEAST_SAMPLES = 4
 WORK = 1.05e11
