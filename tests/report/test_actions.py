@@ -52,7 +52,7 @@ def test_where_a_trial_gains_nothing_on_fitted_weights_the_noise_of_the_layers_i
     quantized, data = coarse()
     monkeypatch.setattr(Int16Trial, "noise", lambda self, layers: None)
     action = of(quantized, examined(quantized, data))["Run 2 layers in int16"]
-    assert action.effect.endswith("of the noise of all layers, estimated")
+    assert action.effect.endswith("of the noise of all, estimated")
     plain, _ = coarse(effort="fast")
     assert "Run 2 layers in int16" not in of(plain, examined(plain, data))
 

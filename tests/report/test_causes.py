@@ -152,7 +152,7 @@ def test_the_first_calibration_sample_does_where_there_are_no_others(benches: di
     found = causes(bench.quantized, seen.accumulated, seen.alone, seen.statistics)
     assert found["first"][0].kind == "channel imbalance"
     acts = actions(bench.quantized, seen.accumulated, seen.alone, found)
-    assert any(action.effect.endswith("of the noise of all layers, estimated") for action in acts)
+    assert any(action.effect.endswith("of the noise of all, estimated") for action in acts)
 
 
 def test_a_layer_nobody_looked_at_is_rounded_too_coarsely(benches: dict[str, Bench]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from math import log10
 from typing import TYPE_CHECKING
@@ -54,7 +54,7 @@ def actions(
     if output_noise(quantized, accumulated) < FINE:
         return ()
     remedies = Remedies(quantized, places)
-    found = [*_of_causes(causes), *_in_int16(quantized, remedies, alone, causes, samples)]
+    found = [*_of_causes(causes, alone), *_in_int16(quantized, remedies, alone, causes, samples)]
     found += [*_effort(quantized, remedies, places), *_budget(quantized, places)]
     kept: dict[tuple[str, str], Action] = {}
     for action in found:
@@ -62,16 +62,19 @@ def actions(
     return tuple(kept.values())[:MOST]
 
 
-def _of_causes(causes: Mapping[str, Sequence[Cause]]) -> list[Action]:
+def _of_causes(causes: Mapping[str, Sequence[Cause]], alone: Sequence[LayerError]) -> list[Action]:
     """What addresses several layers at once comes once, with all of them; int16 is looked at on its own."""
-    found: dict[str, Action] = {}
-    for cause in (cause for some in causes.values() for cause in some):
+    found: dict[tuple[str, str], Action] = {}
+    addressed: dict[tuple[str, str], list[str]] = {}
+    for layer, cause in ((layer, cause) for layer, some in causes.items() for cause in some):
         action = cause.action
         if "--int16" in action.command.split() or not action.command:
             continue
-        before = found.get(action.command)
+        key = action.title, action.command
+        before = found.get(key)
         layers = dict.fromkeys((*(before.layers if before is not None else ()), *action.layers))
-        found[action.command] = replace(action, layers=tuple(layers), effect="")
+        addressed.setdefault(key, []).append(layer)
+        found[key] = replace(action, layers=tuple(layers), effect=_estimated(alone, addressed[key]))
     return list(found.values())
 
 
@@ -109,7 +112,7 @@ def _in_int16(
         return []
     worst = list(next(names for names in sets if names))
     if not samples:
-        return [remedies.int16(every, _estimated(alone, causes))]
+        return [remedies.int16(every, _estimated(alone, causes.keys()))]
     trial = Int16Trial(quantized, samples[:: max(1, len(samples) // SAMPLES)][:SAMPLES])
     before = trial.before
     found: list[tuple[float, Action]] = []
@@ -121,7 +124,7 @@ def _in_int16(
         del found[1]
     if not found and fitted(quantized):
         # Weights were fitted to errors that are gone then: only quantizing anew tells.
-        return [remedies.int16(every, _estimated(alone, causes))]
+        return [remedies.int16(every, _estimated(alone, causes.keys()))]
     return [action for _, action in sorted(found, key=lambda pair: pair[0])]
 
 
@@ -132,10 +135,10 @@ def _measured(quantized: Quantized, names: Sequence[str], before: float, after: 
     return f"{gained}, measured on {count} samples; {work:.1%} of the multiply-accumulates"
 
 
-def _estimated(alone: Sequence[LayerError], names: Mapping[str, object]) -> str:
+def _estimated(alone: Sequence[LayerError], names: Collection[str]) -> str:
     total = sum(error.noise for error in alone)
     part = sum(error.noise for error in alone if error.layer in names)
-    return f"they make {part / total:.0%} of the noise of all layers, estimated" if total > 0 else ""
+    return f"for layers that make {part / total:.0%} of the noise of all, estimated" if total > 0 else ""
 
 
 def _budget(quantized: Quantized, places: Places) -> list[Action]:

@@ -29,6 +29,8 @@ PART = 0.25
 """Share of a layer's noise from which a tensor is asked for causes."""
 MOST_OF = 0.6
 """Share of a tensor's noise that its cause explains, where several tensors make the layer's."""
+EXPLAINED = 0.75
+"""Share of a layer's noise from which no more causes are named."""
 ALL = 0.995
 MOST = 2
 
@@ -118,7 +120,8 @@ class Diagnosis:
         for one in sorted(found, key=_rank):
             where = {(other.variant.part, other.variant.tensor) for other in kept}
             follows = one.kind == "mean shift" or one.variant.part == "all"
-            if (follows and kept) or (one.variant.part, one.variant.tensor) in where:
+            explained = sum(other.share for other in kept) >= EXPLAINED
+            if (follows and kept) or explained or (one.variant.part, one.variant.tensor) in where:
                 continue
             kept.append(one)
         return kept
@@ -132,7 +135,7 @@ class Diagnosis:
         return [_Found("too coarse", max(self._share(worst), 0.0), worst)]
 
     def _evidence(self, one: _Found) -> str:
-        if one.share < PART:
+        if one.kind == "too coarse" and one.share < PART:
             return "Its roundings add up: none of them alone makes much of its noise."
         gone = "all" if one.share >= ALL else f"{one.share:.0%}"
         return f"{self._numbers(one)} {_WITHOUT[one.variant.mechanism]}, {gone} of the layer's noise would go."
