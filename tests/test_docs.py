@@ -62,7 +62,9 @@ def test_python_examples_run(page: str, desk: Path) -> None:
     assert {name: array.shape for name, array in on_chip.items()} == {"scores": (8, 6)}
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/getting_started.md", "docs/data.md", "docs/recipes.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/getting_started.md", "docs/data.md", "docs/recipes.md", "docs/report.md"]
+)
 def test_commands_run(page: str, desk: Path) -> None:
     lines = [line for block in blocks(ROOT / page, "sh") for line in block.splitlines() if line.startswith("tinsmith ")]
     assert len(lines) >= 2

@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 from tests.report.html import example as insights
 from tinsmith.report.html.bars import SlowGroup, slow_groups, slowest
 from tinsmith.report.html.channels import channels_chart, largest_channel
-from tinsmith.report.html.chart import HEIGHT, WIDTH, Chart, binary_step, columns, multiples, number, round_step
+from tinsmith.report.html.chart import (
+    HEIGHT,
+    WIDTH,
+    Chart,
+    binary_step,
+    columns,
+    multiples,
+    number,
+    round_step,
+    step_ticks,
+)
 from tinsmith.report.html.descent import descent_chart
 from tinsmith.report.html.histogram import histogram_chart
 from tinsmith.report.html.rows import rows
@@ -217,3 +227,9 @@ def test_rows_know_their_neighbours() -> None:
     assert [link.name for link in residual.branches] == ["/features/features.2/project/Conv"]
     assert sum(row.share or 0.0 for row in table) == pytest.approx(1.0)
     assert max(row.bar or 0.0 for row in table) == 100.0
+
+
+def test_steps_are_counted_from_one() -> None:
+    assert [tick.text for tick in step_ticks(65)] == ["1", "10", "20", "30", "40", "50", "60"]
+    assert [(tick.at, tick.text) for tick in step_ticks(4)] == [(12.5, "1"), (37.5, "2"), (62.5, "3"), (87.5, "4")]
+    assert [tick.text for tick in step_ticks(1)] == ["1"]

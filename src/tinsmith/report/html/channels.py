@@ -7,7 +7,7 @@ from statistics import median
 
 from markupsafe import Markup
 
-from tinsmith.report.html.chart import HEIGHT, WIDTH, Chart, Tick, columns, grid, line, path
+from tinsmith.report.html.chart import HEIGHT, WIDTH, Chart, Tick, columns, grid, line, path, round_step
 from tinsmith.report.html.text import bits
 from tinsmith.report.insight.schema import Channels
 
@@ -51,7 +51,7 @@ def _marks(depth: int) -> range:
 
 
 def _across(count: int, width: float) -> tuple[Tick, ...]:
-    step = max(1, ceil(count / 8))
+    step = max(1, round(round_step(count, 8)))
     return tuple(Tick(100 * (index + 0.5) * width / WIDTH, str(index)) for index in range(0, count, step))
 
 

@@ -102,3 +102,10 @@ def multiples(step: float, lowest: float, highest: float) -> Iterator[float]:
     """The multiples of a step between two numbers."""
     for index in range(-floor(-lowest / step), floor(highest / step + 1e-9) + 1):
         yield index * step
+
+
+def step_ticks(count: int) -> tuple[Tick, ...]:
+    """Labels of the steps of an inference, counted from one, below an axis on which each takes as much room."""
+    stride = max(1, round(round_step(count, 10)))
+    shown = sorted({1, *range(stride, count + 1, stride)})
+    return tuple(Tick(100 * (step - 0.5) / count, str(step)) for step in shown)

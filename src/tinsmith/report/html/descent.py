@@ -7,7 +7,7 @@ from math import isfinite
 
 from markupsafe import Markup
 
-from tinsmith.report.html.chart import HEIGHT, WIDTH, Chart, Tick, grid, multiples, number, path, round_step
+from tinsmith.report.html.chart import HEIGHT, WIDTH, Chart, Tick, grid, multiples, number, path, round_step, step_ticks
 from tinsmith.report.insight.schema import Layer
 from tinsmith.report.units import decibels
 
@@ -39,9 +39,7 @@ def descent_chart(layers: Sequence[Layer]) -> Chart | None:
         for index, snr in seen
     ]
     curve = path("M" + "L".join(f"{across} {down}" for across, down in corners), "curve")
-    stride = max(1, -(-len(layers) // 10))
-    x = tuple(Tick(100 * (index + 0.5) / len(layers), str(index + 1)) for index in range(0, len(layers), stride))
     label = (
         f"Signal to noise at the outputs of {len(seen)} layers, from {decibels(seen[0][1])} to {decibels(seen[-1][1])}"
     )
-    return Chart(grid(y) + curve + Markup("").join(dots), label, x, y)
+    return Chart(grid(y) + curve + Markup("").join(dots), label, step_ticks(len(layers)), y)

@@ -7,7 +7,7 @@ from math import isfinite, log1p
 from markupsafe import Markup
 
 from tinsmith.report.html.chart import HEIGHT, WIDTH, Chart, Tick, columns, line, multiples, number, path, round_step
-from tinsmith.report.html.text import count, percent, real
+from tinsmith.report.html.text import percent, real
 from tinsmith.report.insight.schema import Histogram
 
 _NARROWEST = 1e-300
@@ -60,7 +60,7 @@ def _across(lowest: float, highest: float) -> tuple[Tick, ...]:
 def _up(most: int) -> tuple[Tick, ...]:
     digits = len(str(most)) - 1
     step = max(1, (digits + 2) // 3)
-    return tuple(Tick(100 * _height(10**power, most), count(10**power)) for power in range(0, digits + 1, step))
+    return tuple(Tick(100 * _height(10**power, most), f"{10**power:,}") for power in range(0, digits + 1, step))
 
 
 def _label(histogram: Histogram) -> str:

@@ -33,6 +33,7 @@ def page(insight: Insight) -> str:
     """
     table = rows(insight)
     step = peak_step(insight.memory)
+    at_peak = alive(insight.memory.buffers, step)
     return text.clean(
         _environment()
         .get_template("page.html")
@@ -46,7 +47,8 @@ def page(insight: Insight) -> str:
             descent=descent_chart(insight.layers),
             timelines=timelines(insight),
             peak_step=step,
-            at_peak=alive(insight.memory.buffers, step),
+            at_peak=at_peak,
+            holes=insight.memory.peak - sum(buffer.size for buffer in at_peak),
             style=_asset("page.css"),
             script=_asset("page.js"),
         )

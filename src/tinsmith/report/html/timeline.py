@@ -7,7 +7,18 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from tinsmith.report.html.chart import HEIGHT, WIDTH, Chart, Tick, binary_step, grid, line, multiples, number
+from tinsmith.report.html.chart import (
+    HEIGHT,
+    WIDTH,
+    Chart,
+    Tick,
+    binary_step,
+    grid,
+    line,
+    multiples,
+    number,
+    step_ticks,
+)
 from tinsmith.report.insight.schema import Buffer, Insight, Memory
 from tinsmith.report.units import size
 
@@ -73,7 +84,7 @@ def _chart(title: str, buffers: Sequence[Buffer], peak: int, insight: Insight, s
         line((0, at_peak), (WIDTH, at_peak), "peak"),
     ]
     label = f"{title} over {steps} steps: {len(buffers)} buffers, at most {size(peak)}"
-    return Chart(Markup("").join(shapes), label, _across(steps), y, tall=True)
+    return Chart(Markup("").join(shapes), label, step_ticks(steps), y, tall=True)
 
 
 def _rectangle(buffer: Buffer, steps: int, roof: float, step: int | None) -> Markup:
@@ -93,8 +104,3 @@ def names(buffer: Buffer, shown: int = 3) -> str:
     """The values in a buffer; of many, the first ones and how many there are besides."""
     rest = len(buffer.tensors) - shown
     return ", ".join(buffer.tensors[:shown]) + (f" and {rest} more" if rest > 0 else "")
-
-
-def _across(steps: int) -> tuple[Tick, ...]:
-    stride = max(1, -(-steps // 10))
-    return tuple(Tick(100 * (index + 0.5) / steps, str(index + 1)) for index in range(0, steps, stride))
