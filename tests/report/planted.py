@@ -57,14 +57,14 @@ def _conv(name: str, read: str, made: str, weights: str, group: int = 1) -> Node
 
 
 def _net(
-    nodes: list[NodeProto], last: str, channels: int, constants: Mapping[str, NDArray[np.float64]]
+    nodes: list[NodeProto], last: str, channels: int, constants: Mapping[str, Wide], given: int = COUNT
 ) -> onnx.ModelProto:
     nodes = [
         *nodes,
         helper.make_node("Conv", [last, "v"], ["end"], "end", kernel_shape=[3, 3], strides=[3, 3]),
     ]
     end = {"v": _even(np.random.default_rng(9), 6, channels, 3, 3)}
-    return model_of(nodes, {"x": (1, COUNT, SIZE, SIZE)}, ["end"], {**end, **constants})
+    return model_of(nodes, {"x": (1, given, SIZE, SIZE)}, ["end"], {**end, **constants})
 
 
 def few_elements() -> Planted:
@@ -74,6 +74,18 @@ def few_elements() -> Planted:
     data = np.where(rng.random(data.shape) < 1 / 2000, 50, data).astype(np.float32)
     nodes = [_conv("first", "x", "a", "w")]
     model = _net(nodes, "a", COUNT, {"w": _even(rng, COUNT, COUNT, 3, 3)})
+    return Planted(model, data, "esp32p4", ("first",), "outliers")
+
+
+def few_weights() -> Planted:
+    """Nine in a thousand weights are sixty times as large as the others, in all channels; what they meet is zero."""
+    rng = np.random.default_rng(8)
+    channels = 12
+    data = _data(rng, channels)
+    data[:, 0] = 0
+    weights = _even(rng, COUNT, channels, 3, 3)
+    weights[:, 0, 1, 1] = 60 * weights.max()
+    model = _net([_conv("first", "x", "a", "w")], "a", COUNT, {"w": weights}, channels)
     return Planted(model, data, "esp32p4", ("first",), "outliers")
 
 
@@ -167,5 +179,5 @@ def differences() -> Planted:
 
 EVERY = {
     one.__name__: one
-    for one in (few_elements, large_channel, unlike_depthwise, joined, shifted, saturating, differences)
+    for one in (few_elements, few_weights, large_channel, unlike_depthwise, joined, shifted, saturating, differences)
 }

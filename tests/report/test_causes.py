@@ -46,7 +46,7 @@ class Bench:
         """What a proposed command makes."""
         words = shlex.split(command)
         assert words[:2] == ["tinsmith", "quantize"]
-        ok(*words[1:])
+        ok(*words[1:], "--no-report")
         return tinsmith.read(Path(self.places.folder) / "model.espdl")
 
 
@@ -101,8 +101,11 @@ def test_evidence_has_the_numbers(benches: dict[str, Bench]) -> None:
         return bench.examined.causes[bench.planted.layers[0]][0].evidence
 
     assert evidence("few_elements") == (
-        "Less than 0.1% of the elements of 'x' reach up to 50, all others stay below 1. "
-        "Without these, 96% of the layer's noise would go."
+        "Less than 0.1 % of the elements of 'x' reach up to 50, all others stay below 1. "
+        "Without these, 96 % of the layer's noise would go."
+    )
+    assert evidence("few_weights").startswith(
+        "Less than 1.0 % of the weights 'w' reach up to 5.77, all others stay below 0.0962."
     )
     assert evidence("large_channel").startswith("Channel 3 of 'a' reaches 3")
     assert "the median channel 0." in evidence("large_channel")

@@ -15,6 +15,7 @@ from tinsmith.report.int16_trial import Int16Trial
 from tinsmith.report.layer_error import LayerError
 from tinsmith.report.mattering import FINE, fitted, output_noise
 from tinsmith.report.remedies import TUNING, Remedies
+from tinsmith.report.units import share
 
 if TYPE_CHECKING:
     from tinsmith.quantized import Quantized
@@ -132,13 +133,13 @@ def _measured(quantized: Quantized, names: Sequence[str], before: float, after: 
     macs = {node.name: operators()[node.op_type].cost(node).macs for node in quantized.network.nodes}
     work = sum(macs[name] for name in names) / max(sum(macs.values()), 1)
     gained = f"{_decibels(before):.1f} → {_decibels(after):.1f} dB at the outputs"
-    return f"{gained}, measured on {count} samples; {work:.1%} of the multiply-accumulates"
+    return f"{gained}, measured on {count} samples; {share(work)} of the multiply-accumulates"
 
 
 def _estimated(alone: Sequence[LayerError], names: Collection[str]) -> str:
     total = sum(error.noise for error in alone)
     part = sum(error.noise for error in alone if error.layer in names)
-    return f"for layers that make {part / total:.0%} of the noise of all, estimated" if total > 0 else ""
+    return f"for layers that make {share(part / total)} of the noise of all, estimated" if total > 0 else ""
 
 
 def _budget(quantized: Quantized, places: Places) -> list[Action]:

@@ -15,6 +15,7 @@ from tinsmith.report.channels import channel_axis, largest_of, spread_bits, weig
 from tinsmith.report.insight.schema import Cause, CauseKind
 from tinsmith.report.remedies import Remedies
 from tinsmith.report.tensors import Seen
+from tinsmith.report.units import share
 from tinsmith.report.variants import FEW, FEW_WEIGHTS, GAP
 from tinsmith.report.views import Views
 from tinsmith.report.whatif import Mechanism, Part, Variant
@@ -93,26 +94,26 @@ class Diagnosis:
         for variant in self._noise:
             if variant.layer != layer or variant.mechanism in ("none", "exact"):
                 continue
-            share = self._share(variant)
-            if not self._counts(variant, share):
+            gone = self._share(variant)
+            if not self._counts(variant, gone):
                 continue
             if variant.mechanism == "own" and not self._tied(variant.tensor):
                 if self._idle(variant) >= GAP:
-                    yield _Found("outliers", share, variant)
+                    yield _Found("outliers", gone, variant)
             elif variant.mechanism == "centred":
                 seen = self._seen(layer)
                 if seen is not None and seen.shifted >= ENOUGH:
-                    yield _Found("mean shift", min(share, seen.shifted), variant)
+                    yield _Found("mean shift", gone, variant)
             else:
-                yield _Found(_KINDS[variant.mechanism], share, variant)
+                yield _Found(_KINDS[variant.mechanism], gone, variant)
 
-    def _counts(self, variant: Variant, share: float) -> bool:
+    def _counts(self, variant: Variant, gone: float) -> bool:
         """Whether a cause explains enough: of all the noise, or most of a tensor's that makes much of it."""
         exact = Variant(variant.layer, variant.part, "exact", variant.tensor)
         if exact not in self._noise:
-            return share >= ENOUGH
+            return gone >= ENOUGH
         whole = self._share(exact)
-        return whole >= PART and share >= min(ENOUGH, MOST_OF * whole)
+        return whole >= PART and gone >= min(ENOUGH, MOST_OF * whole)
 
     def _without_followers(self, found: list[_Found]) -> list[_Found]:
         """Without what follows from another: one tensor has one cause, and what is off anyway is off in the mean."""
@@ -137,7 +138,7 @@ class Diagnosis:
     def _evidence(self, one: _Found) -> str:
         if one.kind == "too coarse" and one.share < PART:
             return "Its roundings add up: none of them alone makes much of its noise."
-        gone = "all" if one.share >= ALL else f"{one.share:.0%}"
+        gone = "all" if one.share >= ALL else share(one.share)
         return f"{self._numbers(one)} {_WITHOUT[one.variant.mechanism]}, {gone} of the layer's noise would go."
 
     def _numbers(self, one: _Found) -> str:
@@ -159,7 +160,7 @@ class Diagnosis:
         assert seen is not None
         worst = int(np.argmax(np.abs(seen.shift)))
         return (
-            f"{seen.shifted:.0%} of the noise at its output is a constant shift of each channel, "
+            f"{share(seen.shifted)} of the noise at its output is a constant shift of each channel, "
             f"{seen.shift[worst]:+.3g} in channel {worst}."
         )
 
@@ -171,10 +172,8 @@ class Diagnosis:
         assert weights is not None
         if variant.mechanism == "few":
             heavy = np.abs(weights)
-            others = float(np.quantile(heavy, 1 - FEW_WEIGHTS))
-            return (
-                f"{FEW_WEIGHTS:.0%} of the weights {variant.tensor!r} reach {heavy.max():.3g}, all else {others:.3g}."
-            )
+            few, below = f"{share(FEW_WEIGHTS)} of the weights {variant.tensor!r}", np.quantile(heavy, 1 - FEW_WEIGHTS)
+            return f"Less than {few} reach up to {heavy.max():.3g}, all others stay below {below:.3g}."
         largest = largest_of(weights, channel_axis(node, self._quantized, index))
         if variant.mechanism == "channels":
             return _unlike(f"the weights {variant.tensor!r}", largest)
@@ -186,10 +185,10 @@ class Diagnosis:
         if variant.mechanism == "channels":
             return _unlike(name, seen.largest)
         if variant.mechanism == "few":
-            few, below = f"{FEW:.1%} of the elements of {name}", seen.reach(FEW)
+            few, below = f"{share(FEW)} of the elements of {name}", seen.reach(FEW)
             return f"Less than {few} reach up to {reach:.3g}, all others stay below {below:.3g}."
         if variant.mechanism == "clipping":
-            few = f"{seen.clipped:.2%} of the elements of {name}"
+            few = f"{100 * seen.clipped:.2g} % of the elements of {name}"
             return f"{few} lie beyond {limit:.3g}, where its format ends, and reach up to {reach:.3g}."
         if variant.mechanism == "own":
             return self._shared(variant.tensor, chosen)

@@ -16,6 +16,7 @@ from tinsmith.ops.floatnode import readers
 from tinsmith.report.commands import PLACES, TUNED, Places, again, in_int16
 from tinsmith.report.insight.schema import Action, CauseKind
 from tinsmith.report.layer_error import reference
+from tinsmith.report.units import share
 from tinsmith.report.whatif import Part, Variant
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Remedies:
         """
         layer, part, tensor = variant.layer, variant.part, variant.tensor
         names = self.wide(layer, part, tensor)
-        effect = f"takes {gain:.0%} of the layer's noise away, estimated" if gain >= LEAST else ""
+        effect = f"takes {share(gain)} of the layer's noise away, estimated" if gain >= LEAST else ""
         why = self._by_tuning(kind, part, tensor)
         if why and self.untuned:
             return Action(TUNING, why, self._again(TUNED), effect, names or (layer,))
