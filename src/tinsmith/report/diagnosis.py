@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tinsmith.algorithms.groups import Groups, group
 from tinsmith.calibrate.candidates import fit_exponent
@@ -176,14 +177,14 @@ class Diagnosis:
             return f"Less than {few} reach up to {heavy.max():.3g}, all others stay below {below:.3g}."
         largest = largest_of(weights, channel_axis(node, self._quantized, index))
         if variant.mechanism == "channels":
-            return _unlike(f"the weights {variant.tensor!r}", largest)
+            return _unlike(f"the weights {variant.tensor!r}", largest, self._quantized.placement[node.name].bits)
         return f"The weights {variant.tensor!r} are rounded to 8 bits, and fill them."
 
     def _value(self, variant: Variant, seen: Seen, chosen: Format) -> str:
         name, limit = repr(variant.tensor), chosen.largest
         reach = _reach(seen)
         if variant.mechanism == "channels":
-            return _unlike(name, seen.largest)
+            return _unlike(name, seen.largest, chosen.bits)
         if variant.mechanism == "few":
             few, below = f"{share(FEW)} of the elements of {name}", seen.reach(FEW)
             return f"Less than {few} reach up to {reach:.3g}, all others stay below {below:.3g}."
@@ -277,12 +278,12 @@ _ROUNDED: Mapping[Part, str] = {
 }
 
 
-def _unlike(name: str, largest: np.ndarray) -> str:
+def _unlike(name: str, largest: NDArray[np.float64], bits: int) -> str:
     present = np.where(largest > 0, largest, np.nan)
     worst = int(np.nanargmax(present))
     return (
         f"Channel {worst} of {name} reaches {largest[worst]:.3g}, the median channel {np.nanmedian(present):.3g}: "
-        f"{spread_bits(largest):.1f} bits of 8."
+        f"{spread_bits(largest):.1f} bits of {bits}."
     )
 
 
