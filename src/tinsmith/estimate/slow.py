@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tinsmith.estimate.latency import Place, no_model, time_of, usual_place
-from tinsmith.estimate.latency_constants import CHIPS, WEIGHTS_KEPT
+from tinsmith.estimate.latency_constants import CHIPS
+from tinsmith.estimate.parts import filters_of_parts, room_for_weights, saved_by_parts
 from tinsmith.estimate.work import NodeWork, works
 from tinsmith.ops.work import GONE, Kernel, Work
 from tinsmith.program import Node, Program
@@ -14,6 +15,8 @@ from tinsmith.targets import Target
 
 WORTH = 0.001
 """Share of the program's time that a remedy must save to be named."""
+IN_PARTS = "several layers with a part of the output channels each and a Concat behind them"
+"""The part of a remedy that ``fit_cache`` of a recipe carries out."""
 MOVING = (Kernel.COPY, Kernel.SCALAR, Kernel.VIEW)
 
 
@@ -92,22 +95,19 @@ def _instead(node: NodeWork, work: Work) -> NodeWork:
 
 def _large_weights(node: NodeWork, clock: _Clock) -> Iterator[SlowNode]:
     """Weights that do not stay in the cache come from memory again for every output position."""
-    work, room = node.work, int(WEIGHTS_KEPT * clock.cache)
+    work, room = node.work, room_for_weights(clock.target)
     if work.passes < 2 or work.panel <= room or not node.constant_panel:
         return
-    parts = -(-work.panel // room)
-    small = replace(work, panel=work.panel // parts, panels=work.panels * parts, slow=None)
-    layers = replace(node, work=small, read=node.read * parts)
-    concat = Work(Kernel.COPY, steps=-(-node.written // 16), calls=work.passes * parts)
-    joined = replace(node, work=concat, read=node.written, parameters=0, constant_panel=False)
-    fixed = (parts - 1) * clock.time(replace(node, work=Work(Kernel.COPY), read=0, written=0, parameters=0))
-    gain = clock.time(node) - clock.time(layers) - clock.time(joined) - fixed
+    parts = len(filters_of_parts(node, clock.target))
+    if parts:
+        remedy, gain = f"fewer channels, or {IN_PARTS}", saved_by_parts(node, parts, clock.target, clock.place)[0]
+    else:
+        remedy, gain = "fewer channels", clock.time(node) - clock.time(replace(node, work=replace(work, panel=0)))
     yield SlowNode(
         node.node,
         f"its {work.panel / 1024:.0f} KB of weights do not stay in the cache of {clock.cache // 1024} KB and come from "
         f"{'PSRAM' if clock.place == 'psram' else 'flash'} {work.passes:,} times.",
-        f"Keep a layer's weights below {room // 1024} KB: fewer channels, or several layers with a part of the output "
-        "channels each and a Concat behind them.",
+        f"Keep a layer's weights below {room // 1024} KB: {remedy}.",
         gain,
     )
 
