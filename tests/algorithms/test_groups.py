@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import pytest
 
 from tests.networks import S3, Net
 from tinsmith.algorithms.groups import Border, Groups, group
@@ -78,6 +79,38 @@ def test_operands_nobody_else_reads_join_the_sum() -> None:
     found = grouped(net, "y")
     assert together(found) == sets("x", "a b y")
     assert found.borders == ()
+
+
+@pytest.mark.parametrize("ceilings", [(6.0, 6.0), (None, None), (6.0, 4.0), (6.0, None), (6.0,), (None,)])
+def test_what_one_concat_puts_together_behind_one_kind_of_activation(ceilings: tuple[float | None, ...]) -> None:
+    """The layers can deliver any exponent; but one that suits others may leave no room to compute a Clip in a layer."""
+    net = Net()
+    net.input("x", 1, 4, 4, 4)
+    net.const("low", 0.0)
+    for name, ceiling in zip("ab", ceilings, strict=False):
+        net.conv("x", f"{name}c", 4)
+        bounds = [] if ceiling is None else ["low", net.const(f"{name}top", ceiling)]
+        net.add("Relu" if ceiling is None else "Clip", [f"{name}c", *bounds], name)
+    if len(ceilings) == 1:
+        net.conv("x", "b", 4)
+    net.add("Concat", ["a", "b"], "y", (1, 8, 4, 4), axis=1)
+    found = grouped(net, "y")
+    if len(set(ceilings)) == 1 and len(ceilings) == 2:
+        assert together(found) == sets("x", "ac a bc b y")
+        assert found.borders == ()
+        assert found.measured[found.of["y"]] == ("a", "b", "y")
+    else:
+        assert ("Y", 0, "a") in where(found)
+
+
+def test_sums_behind_activations_keep_borders() -> None:
+    net = Net()
+    net.input("x", 1, 4, 4, 4)
+    for name in "ab":
+        net.conv("x", f"{name}c", 4)
+        net.add("Relu", [f"{name}c"], name)
+    net.add("Add", ["a", "b"], "y")
+    assert where(grouped(net, "y")) == [("Y", 0, "a"), ("Y", 1, "b")]
 
 
 def test_an_operand_that_is_read_elsewhere_keeps_a_group_of_its_own() -> None:

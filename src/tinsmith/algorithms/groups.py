@@ -2,7 +2,8 @@
 
 * Operators that move data tie their input to their outputs: no choice.
 * Add, Sub, Concat… add raw integers: every operand must *arrive* with the output's exponent. An operand that nobody
-  else reads and whose producer can deliver any exponent joins the output's group, so it costs nothing. Any other
+  else reads and whose producer can deliver any exponent joins the output's group, so it costs nothing; so do the
+  operands of a Concat behind layers with one and the same activation. Any other
   operand keeps a group of its own (a *border*): where the exponents end up different, lowering inserts a
   RequantizeLinear.
 """
@@ -86,6 +87,7 @@ class _Grouping:
         self.uses.update(operand.name for operand in network.outputs)
         self.free: set[str] = set()
         self.copies: set[str] = set()
+        self.ceilings: dict[str, float] = {}
         self.tied_constants: list[tuple[str, Operand]] = []
         self.pending: list[tuple[str, int, str, str | None, int, int | None]] = []
         self.pins: dict[str, int] = {}
@@ -176,13 +178,25 @@ class _Grouping:
             self.tied_constants.append((output, operand))
         else:
             same_width = self.width[operand.name] == self.width[output]
-            joins = self.uses[operand.name] == 1 and operand.name in self.free
+            joins = self.uses[operand.name] == 1 and (operand.name in self.free or self._among_equals(node, operand))
             if same_width and (moves or joins):
                 self._union(operand.name, output)
+                if joins and (ceiling := upper_bound(node)) is not None:
+                    self.ceilings[output] = ceiling
                 if moves and operators()[node.op_type].passive:
                     self.copies.update(o.name for o in node.outputs)
             else:
                 self.pending.append((node.name, index, operand.name, output, self.width[output], None))
+
+    def _among_equals(self, node: FloatNode, operand: Operand) -> bool:
+        """Whether it is moved beside others, all behind activations of one ceiling, which whoever is before can meet.
+
+        With another ceiling, or none, the exponent of all might be one at which the chip needs a node for this one.
+        """
+        ceiling = self.ceilings.get(operand.name)
+        others = (other for other in node.inputs if other is not None)
+        passive = operators()[node.op_type].passive
+        return ceiling is not None and passive and all(self.ceilings.get(other.name) == ceiling for other in others)
 
     def _read(self, node: FloatNode, index: int, operand: Operand, port: Port, width: int) -> None:
         needed = port.bits or width
