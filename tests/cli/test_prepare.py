@@ -59,7 +59,7 @@ def test_every_option_reaches_the_recipe(workshop: Workshop, tmp_path: Path) -> 
         "quantize", workshop.model, "--data", workshop.calibration, "-o", tmp_path, "--print-recipe",
         "--target", "esp32p4", "--esp-dl", "v3.3.5", "--bits", "16", "--int16", "^conv$", "--int16", "gemm",
         "--calibration", "percentile", "--effort", "fast", "--input-shape", "image=1,3,8,8", "--outputs", "scores",
-        "--samples", "5", "--mean", "0.5", "--std", "2,2,3", "--layout", "nchw",
+        "--samples", "5", "--mean", "0.5", "--std", "2,2,3", "--layout", "nchw", "--fit-cache",
     )  # fmt: skip
     assert outcome.code == 0, outcome
     assert tomllib.loads(outcome.out) == {
@@ -71,6 +71,7 @@ def test_every_option_reaches_the_recipe(workshop: Workshop, tmp_path: Path) -> 
         "effort": "fast",
         "percentile": 99.99,
         "samples": 5,
+        "fit_cache": True,
         "input_shapes": {"image": [1, 3, 8, 8]},
         "outputs": ["scores"],
         "preprocessing": {"mean": [0.5], "std": [2.0, 2.0, 3.0], "layout": "NCHW"},
@@ -78,7 +79,7 @@ def test_every_option_reaches_the_recipe(workshop: Workshop, tmp_path: Path) -> 
     (line,) = (line for line in outcome.err.splitlines() if line.startswith("recipe"))
     assert line.split(maxsplit=1)[1].strip() == (
         "esp_dl 3.3.5; bits 16; int16 ^conv$,gemm; calibration percentile; effort fast; samples 5; "
-        "input_shapes image=1,3,8,8; outputs scores; mean 0.5; std 2.0,2.0,3.0; layout NCHW"
+        "fit_cache; input_shapes image=1,3,8,8; outputs scores; mean 0.5; std 2.0,2.0,3.0; layout NCHW"
     )
 
 

@@ -182,6 +182,12 @@ _CHOOSING: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--labels", metavar="PATH", help="Classes of the calibration data, for --max-drop: .npy, .npz[:KEY] or .csv."
     ),
+    click.option(
+        "--fit-cache",
+        is_flag=True,
+        default=None,
+        help="Split layers whose weights are larger than the chip's cache, where that saves time.",
+    ),
     click.option("--recipe", type=existing_file, help="Choices from a TOML or .espdl file; options override it."),
 )
 _BOARD: tuple[Callable[[Any], Any], ...] = (

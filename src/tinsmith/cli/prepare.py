@@ -122,7 +122,7 @@ def _reported(
 def _described(recipe: Recipe, path: Path | None) -> str:
     """Where the choices come from, and those that are not the defaults."""
     changed = {**recipe.model_dump(exclude_defaults=True), **recipe.preprocessing.model_dump(exclude_defaults=True)}
-    words = [f"{key} {_text(value)}" for key, value in changed.items() if key not in ("target", "preprocessing")]
+    words = [key if value is True else f"{key} {_text(value)}" for key, value in changed.items() if key not in ("target", "preprocessing")]
     return "; ".join([*([] if path is None else [str(path)]), *words]) or "the defaults"
 
 

@@ -9,12 +9,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tinsmith.errors import RecipeError, UnsupportedError
+from tinsmith.pipeline.fitting import fitted, refuse_unknown_cache
 from tinsmith.recipe import Recipe, Split
 from tinsmith.targets import Target
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
+    from tinsmith.algorithms.split_outputs import PartedLayer
     from tinsmith.importers.hints import Hints
     from tinsmith.ops.floatnode import Network
     from tinsmith.placement import Decision
@@ -25,12 +27,13 @@ Progress = Callable[[str, int, int | None], None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Opened:
-    """A model in canonical form, and which precision its nodes start in."""
+    """A model in canonical form, which precision its nodes start in, and which layers were made to fit the cache."""
 
     model: ir.Model
     network: Network
     placement: Mapping[str, Decision]
     notes: tuple[str, ...]
+    parted: tuple[PartedLayer, ...] = ()
 
     @property
     def widths(self) -> dict[str, int]:
@@ -56,6 +59,7 @@ def open_model(model: Any, recipe: Recipe, target: Target, tell: Progress, hints
     from tinsmith.graph.network import network
     from tinsmith.importers.notes import notes
 
+    refuse_unknown_cache(recipe, target)
     tell("read the model", 0, None)
     source = importers.load(model, hints)
     with way_out(source, bool(recipe.outputs)):
@@ -63,12 +67,18 @@ def open_model(model: Any, recipe: Recipe, target: Target, tell: Progress, hints
         canonical, done = _split(canonical, recipe.splits)
         net = network(canonical)
         placement = _placed(net, recipe, target)
+        parted: tuple[PartedLayer, ...] = ()
+        if recipe.fit_cache:
+            found = fitted(canonical, placement, target)
+            canonical, parted = found.model, found.layers
+            net = network(canonical)
+            placement = _placed(net, recipe, target)
     small = small_tables(net, {name: decision.bits for name, decision in placement.items()}, target)
     if small:
         net = without_functions(net, small)
         placement = _placed(net, recipe, target)
     heads = () if recipe.outputs else head_notes(source)
-    return Opened(canonical, net, placement, (*notes(source), *done, *heads))
+    return Opened(canonical, net, placement, (*notes(source), *done, *heads), parted)
 
 
 def _split(model: ir.Model, splits: Sequence[Split]) -> tuple[ir.Model, tuple[str, ...]]:

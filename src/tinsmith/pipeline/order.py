@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinsmith.errors import DataError
 from tinsmith.pipeline.choosing import CHECKED_SAMPLES, calibrate, choose, tune_weights
+from tinsmith.pipeline.fitting import fitting_notes
 from tinsmith.pipeline.opening import Progress, hints_for, open_model
 from tinsmith.pipeline.promoting import promote
 from tinsmith.pipeline.refusing import (
@@ -66,6 +67,7 @@ def run(
         *seen.notes,
         *gained,
         *promoted,
+        *fitting_notes(recipe, opened.parted, state, program, target),
         *not_as_given(opened.network, recipe.scopes, state.draft.formats),
         *headroom(program, target, seen.samples[:CHECKED_SAMPLES]),
     )

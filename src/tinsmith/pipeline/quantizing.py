@@ -33,6 +33,7 @@ def quantize(
     equalization: Equalization | Mapping[str, Any] | None = None,
     scopes: Sequence[Scope | Mapping[str, Any]] | None = None,
     splits: Sequence[Split | Mapping[str, Any]] | None = None,
+    fit_cache: bool | None = None,
     labels: Any = None,
     input_shapes: Mapping[str, Sequence[int]] | None = None,
     outputs: Sequence[str] | str | None = None,
@@ -69,6 +70,8 @@ def quantize(
         equalization: Options of `classic_equalize`: see `tinsmith.recipe.Equalization`.
         scopes: Choices for some layers: see `tinsmith.recipe.Scope`.
         splits: Layers to split: see `tinsmith.recipe.Split`.
+        fit_cache: Make several of each layer whose weights are larger than the chip's cache, with a part of its output
+            channels each, where that saves time by the estimate (`tinsmith.estimate.latency`).
         labels: Class indices of the calibration samples, for `max_drop`: see `tinsmith.report.labels.read_labels`.
         input_shapes: Shapes of inputs with open dimensions.
         outputs: Cut the model at these values; `auto` before the heads of detectors (`tinsmith.graph.head`).
@@ -107,6 +110,7 @@ def quantize(
         equalization=equalization,
         scopes=None if scopes is None else tuple(scopes),
         splits=None if splits is None else tuple(splits),
+        fit_cache=fit_cache,
         input_shapes=_shapes(input_shapes),
         outputs=_several(outputs),
         samples=samples,

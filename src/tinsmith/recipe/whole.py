@@ -40,6 +40,7 @@ class Recipe(Strict):
         int16_budget: Run layers in int16 that do at most this share of all multiply-accumulates.
         algorithms: What may change weights and biases; None for what the effort says.
         samples: Use at most so many calibration samples; all by default.
+        fit_cache: Make several of each layer whose weights are larger than the chip's cache, where that saves time.
         input_shapes: Shapes of inputs whose dimensions the model leaves open.
         outputs: Cut the model at these values; the one name `auto`: before the heads of detectors.
         preprocessing: For folders of images.
@@ -59,6 +60,7 @@ class Recipe(Strict):
     int16_budget: Share | None = None
     algorithms: Annotated[tuple[Algorithm, ...], Field(strict=False)] | None = None
     samples: int | None = Field(default=None, gt=0)
+    fit_cache: bool = False
     input_shapes: dict[str, Shape] = Field(default_factory=dict)
     outputs: Names = ()
     preprocessing: Preprocessing = Field(default_factory=Preprocessing)

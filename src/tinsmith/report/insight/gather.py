@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tinsmith import __version__
-from tinsmith.errors import DataError
+from tinsmith.errors import DataError, RecipeError
 from tinsmith.espdl.encoder import encode
 from tinsmith.program import Program
-from tinsmith.recipe.whole import RECIPE_KEY
+from tinsmith.recipe.whole import RECIPE_KEY, Recipe
 from tinsmith.report.channels import channels
 from tinsmith.report.choices import Choices
 from tinsmith.report.commands import PLACES, Places
@@ -104,10 +104,22 @@ def insight(
         speed=cost.speed,
         board=cost.board,
         boards=cost.boards,
-        actions=(*(() if found is None else found.actions), *slow_actions(layers, cost.speed)),
+        actions=(
+            *(() if found is None else found.actions),
+            *slow_actions(layers, cost.speed, _splitting(program, places)),
+        ),
         notes=(*(() if quantized is None else quantized.notes), *cost.notes),
         reported_by=f"tinsmith {__version__}",
     )
+
+
+def _splitting(program: Program, places: Places) -> Places | None:
+    """Names for the command that splits layers; None where the recipe did so, or is not known."""
+    try:
+        known = Recipe.parse(program.metadata[RECIPE_KEY])
+    except (KeyError, RecipeError):  # of another tool, or another version
+        return None
+    return None if known.fit_cache else places
 
 
 def _described(layers: tuple[Layer, ...], quantized: Quantized, found: Analysis | None) -> tuple[Layer, ...]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tinsmith.estimate.slow import IN_PARTS
+from tinsmith.report.commands import Places, again
 from tinsmith.report.insight.schema import Action, Layer, Speed
 from tinsmith.report.units import milliseconds, share
 
@@ -12,12 +14,13 @@ WORTH = 0.02
 MOST = 3
 
 
-def slow_actions(layers: Sequence[Layer], speed: Speed | None) -> tuple[Action, ...]:
+def slow_actions(layers: Sequence[Layer], speed: Speed | None, places: Places | None = None) -> tuple[Action, ...]:
     """One action for each remedy, the one that saves most first.
 
     Args:
         layers: The steps of a program.
         speed: Its time; None where there is no estimate, and so nothing to propose.
+        places: What the command that splits layers calls the files; None where it would do nothing, or has been used.
     """
     if speed is None:
         return ()
@@ -31,6 +34,7 @@ def slow_actions(layers: Sequence[Layer], speed: Speed | None) -> tuple[Action, 
         Action(
             title=f"Save about {milliseconds(gains[remedy])} of {milliseconds(speed.single_ms)}",
             why=f"{_which(remedies[remedy])}: {_reason(remedies[remedy][0])} {remedy}",
+            command=again(["--fit-cache"], places) if places is not None and IN_PARTS in remedy else "",
             effect=f"{share(gains[remedy] / speed.single_ms)} of the time on one core, estimated",
             layers=tuple(layer.name for layer in remedies[remedy]),
         )
