@@ -56,7 +56,8 @@ def test_python_examples_run(page: str, desk: Path) -> None:
     (example,) = blocks(ROOT / page, "python")
     found: dict[str, object] = {}
     exec(compile(example, page, "exec"), found)
-    assert sorted(path.name for path in (desk / "build").iterdir()) == ["model.espdl", "model.info", "model.json"]
+    files = ["model.espdl", "model.info", "model.json", "report.html", "report.json"]
+    assert sorted(path.name for path in (desk / "build").iterdir()) == files
     on_chip = found["on_chip" if page == "README.md" else "reals"]
     assert isinstance(on_chip, dict)
     assert {name: array.shape for name, array in on_chip.items()} == {"scores": (8, 6)}
