@@ -120,20 +120,26 @@ BUFFERS = (
 )
 
 
-def memory(*buffers: Buffer) -> Memory:
-    return Memory(0, 0, 350, 0, 350, (100, 150, 250, 200), buffers)
-
-
 def test_the_peak_counts_holes() -> None:
     # Steps 1 and 2 both reach 350; more is in use at step 2.
-    assert peak_step(memory(*BUFFERS)) == 2
-    assert alive(BUFFERS, 2) == [BUFFERS[2], BUFFERS[1]]
-    assert peak_step(memory()) is None
-    assert alive(BUFFERS, None) == []
+    assert peak_step(BUFFERS) == 2
+    assert alive(BUFFERS, 2) == (BUFFERS[2], BUFFERS[1])
+
+
+def test_each_memory_has_a_peak_of_its_own() -> None:
+    inside = Buffer(("x",), 3, 3, 0, 10, True)
+    memory = Memory(0, 0, 360, 10, 350, (100, 150, 250, 210), (*BUFFERS, inside))
+    first, second = timelines(replace(insights.mobilenet(), memory=memory))
+    assert (first.title, first.peak, first.step, first.at_peak, first.idle) == ("Internal RAM", 10, 3, (inside,), 0)
+    assert (second.title, second.peak, second.step, second.idle) == ("PSRAM", 350, 2, 100)
 
 
 def test_buffers_are_drawn_where_they_lie() -> None:
-    insight = replace(insights.mobilenet(), layers=insights.mobilenet().layers[:4], memory=memory(*BUFFERS))
+    insight = replace(
+        insights.mobilenet(),
+        layers=insights.mobilenet().layers[:4],
+        memory=Memory(0, 0, 350, 0, 350, (100, 150, 250, 200), BUFFERS),
+    )
     (timeline,) = timelines(insight)
     assert timeline.peak == 350
     found = re.findall(r'<rect class="([a-z ]*)" x="(\d+)" y="[\d.]+" width="(\d+)"', timeline.chart.shapes)

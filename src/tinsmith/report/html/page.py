@@ -15,7 +15,7 @@ from tinsmith.report.html.channels import channels_chart, largest_channel
 from tinsmith.report.html.descent import descent_chart
 from tinsmith.report.html.histogram import histogram_chart
 from tinsmith.report.html.rows import Row, rows
-from tinsmith.report.html.timeline import alive, names, peak_step, timelines
+from tinsmith.report.html.timeline import names, timelines
 from tinsmith.report.insight.schema import Insight
 
 _PACKAGE = "tinsmith.report.html"
@@ -32,8 +32,6 @@ def page(insight: Insight) -> str:
         HTML that needs nothing else, to be written in UTF-8.
     """
     table = rows(insight)
-    step = peak_step(insight.memory)
-    at_peak = alive(insight.memory.buffers, step)
     return text.clean(
         _environment()
         .get_template("page.html")
@@ -46,9 +44,6 @@ def page(insight: Insight) -> str:
             worst=_worst(table),
             descent=descent_chart(insight.layers),
             timelines=timelines(insight),
-            peak_step=step,
-            at_peak=at_peak,
-            holes=insight.memory.peak - sum(buffer.size for buffer in at_peak),
             style=_asset("page.css"),
             script=_asset("page.js"),
         )

@@ -19,7 +19,7 @@ from tinsmith.report.html.chart import (
     number,
     step_ticks,
 )
-from tinsmith.report.insight.schema import Buffer, Insight, Memory
+from tinsmith.report.insight.schema import Buffer, Insight
 from tinsmith.report.units import size
 
 
@@ -30,50 +30,57 @@ class Timeline:
     Attributes:
         title: Which.
         peak: Bytes.
-        chart: Its buffers.
+        step: Index of the step where the peak is reached.
+        at_peak: What is in use there, the largest first.
+        idle: Bytes below the peak that nothing uses there.
+        chart: All buffers.
     """
 
     title: str
     peak: int
+    step: int
+    at_peak: tuple[Buffer, ...]
+    idle: int
     chart: Chart
-
-
-def peak_step(memory: Memory) -> int | None:
-    """The step at which most memory is taken, counting the holes between buffers; None without buffers."""
-    steps = sorted({buffer.start for buffer in memory.buffers})
-    live = dict(enumerate(memory.live))
-    return max(steps, key=lambda step: (_top(memory.buffers, step), live.get(step, 0)), default=None)
-
-
-def _top(buffers: Sequence[Buffer], step: int) -> int:
-    tops = {True: 0, False: 0}
-    for buffer in alive(buffers, step):
-        tops[buffer.internal] = max(tops[buffer.internal], buffer.offset + buffer.size)
-    return sum(tops.values())
-
-
-def alive(buffers: Sequence[Buffer], step: int | None) -> list[Buffer]:
-    """Buffers in use at a step, the largest first."""
-    found = [buffer for buffer in buffers if step is not None and buffer.start <= step <= buffer.end]
-    return sorted(found, key=lambda buffer: -buffer.size)
 
 
 def timelines(insight: Insight) -> tuple[Timeline, ...]:
     """A chart for internal RAM and one for PSRAM, where anything lies in them."""
-    memory, step = insight.memory, peak_step(insight.memory)
-    split = memory.internal > 0
-    kinds = (("Internal RAM", True, memory.internal), ("PSRAM" if split else "RAM", False, memory.external))
+    memory = insight.memory
+    kinds = (
+        ("Internal RAM", True, memory.internal),
+        ("PSRAM" if memory.internal else "RAM", False, memory.external),
+    )
     found = []
     for title, internal, peak in kinds:
         buffers = [buffer for buffer in memory.buffers if buffer.internal is internal]
         if buffers:
-            chart = _chart(title, buffers, peak, insight, step)
-            found.append(Timeline(title, peak, chart))
+            step = peak_step(buffers)
+            used = alive(buffers, step)
+            idle = peak - sum(buffer.size for buffer in used)
+            chart = _chart(title, buffers, peak, len(insight.layers), step)
+            found.append(Timeline(title, peak, step, used, idle, chart))
     return tuple(found)
 
 
-def _chart(title: str, buffers: Sequence[Buffer], peak: int, insight: Insight, step: int | None) -> Chart:
-    steps = max(1, len(insight.layers), *(buffer.end + 1 for buffer in buffers))
+def peak_step(buffers: Sequence[Buffer]) -> int:
+    """The step at which buffers of one memory reach highest; of several, the one where most is in use."""
+
+    def reach(step: int) -> tuple[int, int]:
+        used = alive(buffers, step)
+        return max(buffer.offset + buffer.size for buffer in used), sum(buffer.size for buffer in used)
+
+    return max(sorted({buffer.start for buffer in buffers}), key=reach)
+
+
+def alive(buffers: Sequence[Buffer], step: int) -> tuple[Buffer, ...]:
+    """Buffers in use at a step, the largest first."""
+    found = [buffer for buffer in buffers if buffer.start <= step <= buffer.end]
+    return tuple(sorted(found, key=lambda buffer: -buffer.size))
+
+
+def _chart(title: str, buffers: Sequence[Buffer], peak: int, layers: int, step: int) -> Chart:
+    steps = max(1, layers, *(buffer.end + 1 for buffer in buffers))
     highest = max(1, peak, *(buffer.offset + buffer.size for buffer in buffers))
     roof = highest * 1.04
     y = tuple(Tick(100 * value / roof, size(round(value))) for value in multiples(binary_step(highest, 5), 0, highest))
@@ -87,9 +94,9 @@ def _chart(title: str, buffers: Sequence[Buffer], peak: int, insight: Insight, s
     return Chart(Markup("").join(shapes), label, step_ticks(steps), y, tall=True)
 
 
-def _rectangle(buffer: Buffer, steps: int, roof: float, step: int | None) -> Markup:
+def _rectangle(buffer: Buffer, steps: int, roof: float, step: int) -> Markup:
     width = WIDTH / steps
-    kind = "buffer now" if step is not None and buffer.start <= step <= buffer.end else "buffer"
+    kind = "buffer now" if buffer.start <= step <= buffer.end else "buffer"
     return Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}"><title>{}</title></rect>').format(
         kind,
         number(buffer.start * width),
