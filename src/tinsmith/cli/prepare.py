@@ -99,7 +99,7 @@ def _reported(
     tell: Tell,
 ) -> list[str]:
     """Writes the report beside the files; its verdicts, and where it is."""
-    from tinsmith.cli.reporting import written_lines
+    from tinsmith.cli.reporting import next_to, written_lines
     from tinsmith.report.commands import Places
     from tinsmith.report.insight.files import report_name, save_report
     from tinsmith.report.insight.gather import insight
@@ -112,7 +112,7 @@ def _reported(
         internal=internal,
         name=model.name,
         file_bytes=saved.espdl.stat().st_size,
-        places=Places(str(model), data or "DATA", str(saved.espdl), str(saved.espdl.parent)),
+        places=Places(str(model), data or "DATA", str(saved.espdl), next_to(saved.espdl.parent)),
         progress=tell,
     )
     written = save_report(found, saved.espdl.parent, report_name(saved.espdl.stem))
@@ -122,7 +122,11 @@ def _reported(
 def _described(recipe: Recipe, path: Path | None) -> str:
     """Where the choices come from, and those that are not the defaults."""
     changed = {**recipe.model_dump(exclude_defaults=True), **recipe.preprocessing.model_dump(exclude_defaults=True)}
-    words = [key if value is True else f"{key} {_text(value)}" for key, value in changed.items() if key not in ("target", "preprocessing")]
+    words = [
+        key if value is True else f"{key} {_text(value)}"
+        for key, value in changed.items()
+        if key not in ("target", "preprocessing")
+    ]
     return "; ".join([*([] if path is None else [str(path)]), *words]) or "the defaults"
 
 

@@ -54,11 +54,12 @@ def report_command(
 ) -> None:
     """Write report.html: memory, speed, accuracy, what to do next.
 
-    And report.json, the same for scripts. Quantizes a float model as `tinsmith quantize` does, without writing it;
-    with --recipe FILE.espdl, exactly as that file was made. Of an .espdl file alone, from any tool, the report has
-    costs and no errors.
+    And report.json, the same for scripts, and report.toml, the recipe. Quantizes a float model as `tinsmith quantize`
+    does, without writing it; with --recipe FILE.espdl, exactly as that file was made. Of an .espdl file alone, from any
+    tool, the report has costs and no errors.
     """
     from tinsmith.cli.progress import stages
+    from tinsmith.files import write_all
     from tinsmith.report.insight.files import save_report
     from tinsmith.report.insight.lines import verdict_lines
 
@@ -79,11 +80,13 @@ def report_command(
                 internal=internal,
                 samples=analyzed,
                 name=model.name,
-                places=Places(str(model), data or "DATA", str(choices["recipe"] or "RECIPE"), str(folder)),
+                places=Places(str(model), data or "DATA", str(folder / f"{name}.toml"), next_to(folder)),
                 progress=tell,
             )
         tell("write", 0, None)
         saved = save_report(found, folder, name)
+        if found.recipe:
+            write_all({folder / f"{name}.toml": found.recipe.encode()})
     for line in (*verdict_lines(found), *written_lines(saved)):
         click.echo(line)
 
@@ -103,6 +106,11 @@ def target_with(board: str | None, choices: Mapping[str, Any]) -> str | None:
     if target is None and recipe is not None:
         target = Recipe.read(recipe).target
     return find_board(board).chip if target is None else board_with(board, str(target)).chip
+
+
+def next_to(folder: Path) -> str:
+    """Where the commands of a report write: beside the files it is about, so that none of them is replaced."""
+    return f"{folder}-next"
 
 
 def written_lines(saved: SavedReport) -> list[str]:
