@@ -7,6 +7,7 @@ from typing import Literal
 
 from tinsmith.estimate.boards import KIB, MIB, Board
 from tinsmith.estimate.memory import MemoryPlan
+from tinsmith.units import size
 
 BEFORE_APPLICATION = 64 * KIB
 """Flash before the first application: bootloader, partition table, settings (ESP-IDF's default layout)."""
@@ -53,9 +54,9 @@ class Need:
 
     def __str__(self) -> str:
         head = "flash" if self.question == "flash" else f"memory ({self.where})"
-        total = size_text(self.model + self.application)
-        short = f", {size_text(self.missing)} missing" if self.missing else ""
-        return f"{head}: {total} needed, {size_text(self.available)} there{short}"
+        total = size(self.model + self.application)
+        short = f", {size(self.missing)} missing" if self.missing else ""
+        return f"{head}: {total} needed, {size(self.available)} there{short}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +126,3 @@ def _needs(file_bytes: int, plan: MemoryPlan, copied: int, board: Board, other: 
     psram = Need("memory", "PSRAM", plan.external_peak + copied, other.psram, board.psram)
     internal = Need("memory", "internal RAM", plan.internal, other.internal, board.internal)
     return (flash, psram, internal) if plan.internal or other.internal else (flash, psram)
-
-
-def size_text(size: int) -> str:
-    """Bytes as people read them, in KiB or MiB."""
-    if size >= MIB:
-        return f"{size / MIB:.1f} MiB"
-    return f"{size / KIB:.1f} KiB" if size >= KIB else f"{size} bytes"

@@ -15,7 +15,7 @@ from tinsmith.report.int16_trial import Int16Trial
 from tinsmith.report.layer_error import LayerError
 from tinsmith.report.mattering import FINE, fitted, output_noise
 from tinsmith.report.remedies import TUNING, Remedies
-from tinsmith.report.units import share
+from tinsmith.units import share
 
 if TYPE_CHECKING:
     from tinsmith.quantized import Quantized

@@ -16,11 +16,11 @@ from tinsmith.report.channels import channel_axis, largest_of, spread_bits, weig
 from tinsmith.report.insight.schema import Cause, CauseKind
 from tinsmith.report.remedies import Remedies
 from tinsmith.report.tensors import Seen
-from tinsmith.report.units import share
 from tinsmith.report.variants import FEW, FEW_WEIGHTS, GAP
 from tinsmith.report.views import Views
 from tinsmith.report.whatif import Mechanism, Part, Variant
 from tinsmith.simulator.headroom import narrowest
+from tinsmith.units import share
 
 if TYPE_CHECKING:
     from tinsmith.quantized import Quantized

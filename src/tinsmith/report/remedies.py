@@ -16,8 +16,8 @@ from tinsmith.ops.floatnode import readers
 from tinsmith.report.commands import PLACES, TUNED, Places, again, in_int16
 from tinsmith.report.insight.schema import Action, CauseKind
 from tinsmith.report.layer_error import reference
-from tinsmith.report.units import share
 from tinsmith.report.whatif import Part, Variant
+from tinsmith.units import share
 
 if TYPE_CHECKING:
     from tinsmith.quantized import Quantized

@@ -22,8 +22,8 @@ from tinsmith.placement import Placement
 from tinsmith.program import Program
 from tinsmith.report.dispatch import LayerChoice, exponents_text
 from tinsmith.report.tally import Evaluation
-from tinsmith.report.units import size
 from tinsmith.targets import TARGETS, Saturation, Target
+from tinsmith.units import size
 
 Array = NDArray[Any]
 

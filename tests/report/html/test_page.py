@@ -13,7 +13,7 @@ from tests.report.html.markup import Reader
 from tinsmith.report.html import text
 from tinsmith.report.html.page import page
 from tinsmith.report.insight.schema import Buffer, Channels, Insight, Layer
-from tinsmith.report.units import decibels, size
+from tinsmith.units import decibels, size
 
 MOST = 1_000_000
 INSIGHTS = {

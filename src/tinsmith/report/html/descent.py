@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from tinsmith.report.html.chart import HEIGHT, WIDTH, Chart, Tick, grid, multiples, number, path, round_step, step_ticks
 from tinsmith.report.insight.schema import Layer
-from tinsmith.report.units import decibels
+from tinsmith.units import decibels
 
 
 def descent_chart(layers: Sequence[Layer]) -> Chart | None:

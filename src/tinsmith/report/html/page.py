@@ -8,7 +8,7 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from tinsmith.report import units
+from tinsmith import units
 from tinsmith.report.html import text
 from tinsmith.report.html.bars import slow_groups, slowest
 from tinsmith.report.html.channels import channels_chart, largest_channel

@@ -1,4 +1,4 @@
-"""How the page writes names, and numbers for which `tinsmith.report.units` is not fine enough."""
+"""How the page writes names, and numbers for which `tinsmith.units` is not fine enough."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from math import floor, isfinite, log10
 
 from markupsafe import Markup
 
-from tinsmith.report import units
+from tinsmith import units
 
 NOTHING = "–"
 """Stands where there is no number."""

@@ -20,7 +20,7 @@ from tinsmith.report.html.chart import (
     step_ticks,
 )
 from tinsmith.report.insight.schema import Buffer, Insight
-from tinsmith.report.units import size
+from tinsmith.units import size
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tinsmith.report.insight.schema import BoardFit, Finding, Layer, Memory, Output, Speed, State
-from tinsmith.report.units import decibels, milliseconds, share, size
+from tinsmith.units import decibels, milliseconds, share, size
 
 GOOD_DB, USABLE_DB = 15.0, 8.0
 """At the worst output. ImageNet classifiers lose about a point of accuracy at 15 dB, and a third of it at 3 dB."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tinsmith.report.insight.schema import Insight, Layer, State
-from tinsmith.report.units import decibels, milliseconds
+from tinsmith.units import decibels, milliseconds
 
 WORDS: dict[State, str] = {"good": "good", "warning": "take care", "bad": "problem", "unknown": "not known"}
 """What a state is called; the page says the same."""

@@ -6,7 +6,7 @@ from rich.table import Table
 
 from tinsmith.report.insight.schema import Insight
 from tinsmith.report.terminal import plain_table
-from tinsmith.report.units import milliseconds, share, size
+from tinsmith.units import milliseconds, share, size
 
 
 def profile_table(insight: Insight, slowest: int | None = None) -> Table:

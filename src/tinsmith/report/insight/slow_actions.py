@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tinsmith.estimate.slow import IN_PARTS
 from tinsmith.report.commands import Places, again
 from tinsmith.report.insight.schema import Action, Layer, Speed
-from tinsmith.report.units import milliseconds, share
+from tinsmith.units import milliseconds, share
 
 WORTH = 0.02
 """Share of the time that a remedy must save to be proposed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tinsmith.report.units import decibels, milliseconds, share, size
+from tinsmith.units import decibels, milliseconds, share, size
 
 
 @pytest.mark.parametrize(
