@@ -90,12 +90,13 @@ def test_gemm() -> None:
 def test_tables_and_functions() -> None:
     build = Builder()
     x = build.input(1, 4, 4, 16)
-    build.constants["table"] = build.constants.pop(build.constant(np.zeros(256, np.int8)))
-    build.node("Swish", x, attributes={"lut": "table"})
-    wide = build.node("Swish", build.input(1, 4, 4, 16, dtype=DType.INT16))
+    small, large = build.constant(np.zeros(256, np.int8)), build.constant(np.zeros(65536, np.int16))
+    build.node("Swish", x, attributes={"lut": small})
+    wide = build.node("Swish", build.input(1, 4, 4, 16, dtype=DType.INT16), attributes={"lut": large})
     table, function = works(build.program(wide), S3)
     assert (table.kernel, table.work.steps, table.parameters) == (Kernel.TABLE, 256, 256)
     assert (function.kernel, function.work.steps) == (Kernel.FUNCTION, 256)
+    assert function.parameters == 0  # the runtime does not look at an int16 table
     assert function.work.slow is not None
     assert function.work.slow.instead.kernel is Kernel.TABLE
 
@@ -105,6 +106,13 @@ def test_a_reshape_does_nothing() -> None:
     build.reshape(build.input(1, 4, 4, 16), 1, 256)
     node = only(build)
     assert (node.kernel, node.read, node.written, node.work.steps) == (Kernel.VIEW, 0, 0, 0)
+
+
+def test_of_an_embedding_only_what_is_copied_is_read() -> None:
+    build = Builder()
+    build.node("Gather", build.constant(np.zeros((1000, 16), np.int8)), build.input(4, dtype=DType.INT64))
+    node = only(build)
+    assert (node.kernel, node.written, node.parameters) == (Kernel.COPY, 64, 64)
 
 
 def test_a_product_of_two_computed_matrices() -> None:

@@ -26,7 +26,8 @@ class NodeWork:
         elements: Elements of all outputs.
         read: Bytes of the computed tensors it reads.
         written: Bytes of its outputs.
-        parameters: Bytes of the constants it reads.
+        parameters: Bytes of the constants it reads: of a table that it looks up, and no more of a constant that it
+            copies from (an embedding) than it writes.
         constant_panel: Whether what it reads over and over (`Work.panel`) is constant.
     """
 
@@ -84,13 +85,22 @@ def work_of(call: Call, outputs: list[tuple[int, ...]]) -> NodeWork:
         sum(prod(shape) for shape in outputs),
         _bytes(computed) if moved else 0,
         written if moved else 0,
-        _bytes(constants) + _table_bytes(call),
+        _constant_bytes(call, work.kernel, _bytes(constants), written),
         len(call.node.inputs) > 1 and call.node.inputs[1] in call.constants,
     )
 
 
 def _bytes(entries: dict[str, Arg]) -> int:
     return sum(entry.data.nbytes for entry in entries.values())
+
+
+def _constant_bytes(call: Call, kernel: Kernel, stored: int, written: int) -> int:
+    """Bytes of constants that are read, of so many that are stored."""
+    if kernel is Kernel.VIEW:
+        return 0
+    if kernel is Kernel.COPY:
+        return min(stored, written)
+    return stored + (_table_bytes(call) if kernel is Kernel.TABLE else 0)
 
 
 def _table_bytes(call: Call) -> int:
