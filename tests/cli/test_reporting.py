@@ -12,6 +12,7 @@ import pytest
 from tests.cli.shell import error, ok, tinsmith
 from tests.report.planted import large_channel
 from tests.small_net import classifier, images, saved
+from tinsmith.errors import DataError
 from tinsmith.estimate.boards import BOARDS
 from tinsmith.recipe import Recipe
 
@@ -49,6 +50,46 @@ def test_models_of_other_names_keep_their_own_reports(folder: Path, tmp_path: Pa
     arguments = (folder / "net.onnx", "--data", folder / "data.npy", "--effort", "fast")
     ok("quantize", *arguments, "--name", "net", "-o", tmp_path)
     assert {"net-report.html", "net-report.json"} <= {path.name for path in tmp_path.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("mistake", "said"),
+    [
+        (DataError("is gone.", subject="data"), "no report: data: is gone."),
+        (KeyError("conv"), "no report: KeyError('conv')"),
+    ],
+)
+def test_a_report_that_fails_costs_nobody_the_model(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mistake: Exception, said: str
+) -> None:
+    (tmp_path / "report.json").write_text("of another model")
+
+    def broken(*given: object, **more: object) -> None:
+        raise mistake
+
+    monkeypatch.setattr("tinsmith.report.insight.gather.insight", broken)
+    arguments = (folder / "net.onnx", "--data", folder / "data.npy", "--effort", "fast", "-o", tmp_path)
+    outcome = tinsmith("quantize", *arguments)
+    assert outcome.code == 0
+    assert "model.espdl" in outcome.out
+    assert outcome.err.startswith(f"warning: {said}")
+    assert len(outcome.err.splitlines()) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.espdl", "model.info", "model.json"]
+    assert "Traceback" in tinsmith("quantize", *arguments, "--traceback").err
+
+
+def test_control_c_during_the_report_leaves_the_model_and_says_so(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*given: object, **more: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tinsmith.report.insight.gather.insight", interrupted)
+    arguments = (folder / "net.onnx", "--data", folder / "data.npy", "--effort", "fast", "-o", tmp_path)
+    outcome = tinsmith("quantize", *arguments)
+    assert (outcome.code, outcome.err) == (130, "Interrupted.\n")
+    assert f"wrote      {tmp_path / 'model.espdl'}" in outcome.out
+    assert (tmp_path / "model.espdl").is_file()
 
 
 def test_the_board_names_the_chip(folder: Path, tmp_path: Path) -> None:

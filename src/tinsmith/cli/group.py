@@ -40,13 +40,11 @@ class Group(click.Group):
             try:
                 return super().invoke(ctx)
             except TinsmithError as error:
-                if ctx.meta.get(_TRACEBACK):
-                    click.echo(traceback.format_exc(), err=True, nl=False)
+                show_traceback()
                 say("error", str(error), "red")
                 ctx.exit(FAILED)
             except KeyboardInterrupt:
-                if ctx.meta.get(_TRACEBACK):
-                    click.echo(traceback.format_exc(), err=True, nl=False)
+                show_traceback()
                 click.echo("Interrupted.", err=True)
                 ctx.exit(INTERRUPTED)
 
@@ -59,6 +57,12 @@ def _remember(ctx: click.Context, option: click.Parameter, value: bool) -> None:
 traceback_option = click.option(
     "--traceback", is_flag=True, expose_value=False, callback=_remember, help="Show where in the code an error arose."
 )
+
+
+def show_traceback() -> None:
+    """Where the error that is being handled arose, for those who ask with ``--traceback``."""
+    if click.get_current_context().meta.get(_TRACEBACK):
+        click.echo(traceback.format_exc(), err=True, nl=False)
 
 
 def say(kind: str, message: str, color: str, *, err: bool = True) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tinsmith.cli.group import say, show_traceback
 from tinsmith.cli.options import (
     board_options,
     choosing_options,
@@ -15,9 +16,9 @@ from tinsmith.cli.options import (
     existing_model,
     written_folder,
 )
+from tinsmith.errors import TinsmithError
 
 if TYPE_CHECKING:
-    from tinsmith.cli.progress import Tell
     from tinsmith.quantized import Quantized, Saved
     from tinsmith.recipe import Recipe
 
@@ -74,14 +75,12 @@ def quantize_command(
         tell("write", 0, None)
         saved = quantized.save(folder, name, test_values=export_test_values)
         seconds = time.perf_counter() - started
-        said = _reported(quantized, saved, model, data, board, internal, tell) if report else []
     described = _described(quantized.recipe, choices["recipe"])
     placement, program = quantized.placement, quantized.program
-    for line in (
-        *quantized_lines(placement, program, quantized.target, list(saved), seconds, described),
-        *said,
-        *(f"note: {note}" for note in quantized.notes),
-    ):
+    for line in quantized_lines(placement, program, quantized.target, list(saved), seconds, described):
+        click.echo(line, err=print_recipe)
+    said = _reported(quantized, saved, model, data, board, internal) if report else []
+    for line in (*said, *(f"note: {note}" for note in quantized.notes)):
         click.echo(line, err=print_recipe)
     if table:
         console(stderr=print_recipe).print(dispatch_grid(quantized.table()))
@@ -90,33 +89,46 @@ def quantize_command(
 
 
 def _reported(
-    quantized: Quantized,
-    saved: Saved,
-    model: Path,
-    data: str | None,
-    board: str | None,
-    internal: int,
-    tell: Tell,
+    quantized: Quantized, saved: Saved, model: Path, data: str | None, board: str | None, internal: int
 ) -> list[str]:
-    """Writes the report beside the files; its verdicts, and where it is."""
+    """Writes the report beside the files; its verdicts, and where it is.
+
+    The model is complete by then: whatever goes wrong here is a warning. An earlier report goes first, so that none of
+    another model stays beside this one.
+    """
+    from tinsmith.cli.progress import stages
     from tinsmith.cli.reporting import next_to, written_lines
     from tinsmith.report.commands import Places
-    from tinsmith.report.insight.files import report_name, save_report
+    from tinsmith.report.insight.files import remove_report, report_name, save_report
     from tinsmith.report.insight.gather import insight
     from tinsmith.report.insight.lines import verdict_lines
 
-    found = insight(
-        quantized,
-        data,
-        board=board,
-        internal=internal,
-        name=model.name,
-        file_bytes=saved.espdl.stat().st_size,
-        places=Places(str(model), data or "DATA", str(saved.espdl), next_to(saved.espdl.parent)),
-        progress=tell,
-    )
-    written = save_report(found, saved.espdl.parent, report_name(saved.espdl.stem))
-    return [*verdict_lines(found), *written_lines(written)]
+    folder, name = saved.espdl.parent, report_name(saved.espdl.stem)
+    try:
+        remove_report(folder, name)
+        with stages() as tell:
+            found = insight(
+                quantized,
+                data,
+                board=board,
+                internal=internal,
+                name=model.name,
+                file_bytes=saved.espdl.stat().st_size,
+                places=Places(str(model), data or "DATA", str(saved.espdl), next_to(folder)),
+                progress=tell,
+            )
+            tell("write", 0, None)
+            written = save_report(found, folder, name)
+        return [*verdict_lines(found), *written_lines(written)]
+    except Exception as error:  # also mistakes of our own: they must not cost the user the model
+        show_traceback()
+        what = str(error) if isinstance(error, TinsmithError) else repr(error)
+        say(
+            "warning",
+            f"no report: {what} The model is written and complete; --no-report leaves the report out.",
+            "yellow",
+        )
+        return []
 
 
 def _described(recipe: Recipe, path: Path | None) -> str:

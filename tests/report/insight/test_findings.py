@@ -101,3 +101,24 @@ def test_parameters_in_flash_are_mentioned_where_they_cost_time() -> None:
 )
 def test_accuracy_is_that_of_the_worst_output(outputs: tuple[Output, ...], state: str) -> None:
     assert asked("accuracy", outputs=outputs).state == state
+
+
+def test_how_many_samples_were_compared_is_said() -> None:
+    assert asked("accuracy", outputs=(output(20.0, 31 / 32),), samples=32).detail == (
+        "Of 32 samples, 31 have the float model's answer."
+    )
+    assert asked("accuracy", outputs=(output(20.0),), samples=1).detail == "Of 1 sample."
+
+
+def test_outputs_without_noise_are_called_equal() -> None:
+    assert asked("accuracy", outputs=(output(None),)).headline == "the outputs are those of the float model"
+
+
+def test_boards_that_do_not_fit_are_named_where_they_are_few() -> None:
+    assert asked("memory", boards=(FITS, FITS)).detail.endswith("Fits both boards known with this chip.")
+    assert asked("memory", boards=(FITS, FITS, NO_RAM)).detail.endswith(
+        "Fits 2 of 3 boards known with this chip. Not c."
+    )
+    assert asked("memory", boards=(FITS, NO_RAM, NO_RAM, NO_RAM)).detail.endswith(
+        "Fits 1 of 4 boards known with this chip."
+    )

@@ -24,6 +24,16 @@ def report_name(model: str) -> str:
     return "report" if model == "model" else f"{model}-report"
 
 
+def remove_report(folder: str | Path, name: str = "report") -> None:
+    """Take away what `save_report` wrote there before; nothing where there is none.
+
+    Raises:
+        OSError: It cannot be removed.
+    """
+    for suffix in ("html", "json"):
+        (Path(folder) / f"{name}.{suffix}").unlink(missing_ok=True)
+
+
 def save_report(insight: Insight, folder: str | Path, name: str = "report") -> SavedReport:
     """Write ``name.html`` and ``name.json``.
 

@@ -12,6 +12,8 @@ GOOD_DB, USABLE_DB = 15.0, 8.0
 GOOD_AGREEMENT = 0.97
 FLASH_MATTERS = 1.1
 """Times the time with parameters in PSRAM, from which that in flash is worth a word."""
+FEW_BOARDS = 2
+"""Up to which the boards that do not fit are named."""
 QUESTIONS = ("flash", "memory")
 """What `BoardFit.missing` begins with; anything else there is a remedy."""
 SLOW_SHARE = 0.1
@@ -26,6 +28,7 @@ def findings(
     boards: Sequence[BoardFit],
     *,
     why_no_speed: str = "",
+    samples: int = 0,
 ) -> tuple[Finding, ...]:
     """The verdicts, one per question.
 
@@ -36,12 +39,13 @@ def findings(
         outputs: Its outputs beside the float network's; empty without data.
         boards: The board that was asked for, or the common ones with the chip.
         why_no_speed: Why there is no estimate of the time.
+        samples: How many the outputs were compared on.
     """
     return (
         _flash(memory, boards),
         _memory(memory, boards),
         _speed(speed, layers, why_no_speed),
-        _accuracy(outputs),
+        _accuracy(outputs, samples),
     )
 
 
@@ -66,9 +70,15 @@ def _among(boards: Sequence[BoardFit], question: str) -> tuple[State, str]:
     if len(boards) == 1:
         return _on(boards[0], missing[0])
     if not bad:
-        return "good", f"Fits all {len(boards)} boards known with this chip."
+        return "good", f"Fits {'both' if len(boards) == 2 else f'all {len(boards)}'} boards known with this chip."
     state: State = "bad" if bad == len(boards) else "warning"
-    return state, f"Fits {len(boards) - bad} of {len(boards)} boards known with this chip."
+    return state, f"Fits {len(boards) - bad} of {len(boards)} boards known with this chip.{_but(boards, missing)}"
+
+
+def _but(boards: Sequence[BoardFit], missing: Sequence[Sequence[str]]) -> str:
+    """The boards it does not fit, where they are few."""
+    names = [board.board for board, some in zip(boards, missing, strict=True) if some]
+    return f" Not {' and '.join(names)}." if len(names) <= FEW_BOARDS and len(names) < len(boards) else ""
 
 
 def _on(board: BoardFit, missing: Sequence[str]) -> tuple[State, str]:
@@ -97,15 +107,22 @@ def _speed(speed: Speed | None, layers: Sequence[Layer], why_not: str) -> Findin
     return Finding("speed", "warning", headline, f"{told} {count} about {milliseconds(gain)} more than necessary.")
 
 
-def _accuracy(outputs: Sequence[Output]) -> Finding:
+def _accuracy(outputs: Sequence[Output], samples: int) -> Finding:
     if not outputs:
         return Finding("accuracy", "unknown", "not measured", "Give the float model and data.")
     worst = max(outputs, key=lambda output: output.noise.ratio)
     agreements = [output.agreement for output in outputs if output.agreement is not None]
     state = _state_of(worst, agreements)
     named = f" at output {worst.name!r}" if len(outputs) > 1 else " at the output"
-    detail = f"{share(agreements[0])} of the answers are those of the float model." if agreements else ""
-    return Finding("accuracy", state, f"{decibels(worst.noise.snr_db)} signal to noise{named}", detail)
+    looked = f"Of {samples} sample{'s' if samples > 1 else ''}" if samples else ""
+    if agreements:
+        equal = f"{round(agreements[0] * samples)} have" if samples else f"{share(agreements[0])} have"
+        looked = f"{looked or 'Of the samples'}, {equal} the float model's answer."
+    elif looked:
+        looked += "."
+    if worst.noise.snr_db is None:
+        return Finding("accuracy", state, "the outputs are those of the float model", looked)
+    return Finding("accuracy", state, f"{decibels(worst.noise.snr_db)} signal to noise{named}", looked)
 
 
 def _state_of(worst: Output, agreements: Sequence[float]) -> State:

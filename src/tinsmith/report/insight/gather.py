@@ -98,6 +98,7 @@ def insight(
             () if found is None else found.outputs,
             cost.boards,
             why_no_speed=cost.why_no_speed,
+            samples=0 if found is None else found.samples,
         ),
         layers=layers,
         memory=cost.memory,

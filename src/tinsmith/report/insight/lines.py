@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from tinsmith.report.insight.schema import Insight, Layer, State
+from collections.abc import Sequence
+
+from tinsmith.report.insight.schema import Action, Insight, Layer, State
+from tinsmith.report.insight.slow_actions import saves_time
 from tinsmith.units import decibels, milliseconds
 
 WORDS: dict[State, str] = {"good": "good", "warning": "take care", "bad": "problem", "unknown": "not known"}
 """What a state is called; the page says the same."""
 
-_WORST = 3
+_WORST = 2
+_ACTIONS = 3
 _MARGIN = 11
 
 
@@ -20,11 +24,19 @@ def verdict_lines(insight: Insight) -> list[str]:
         lines.append(_line(finding.question, said))
     lines += _named("error in", [_loses(layer) for layer in _worst(insight)])
     lines += _named("time in", [f"{layer.name}  {_time(layer)}" for layer in _slowest(insight)])
-    for action in insight.actions:
+    for action in _shown(insight.actions):
         effect = f" ({action.effect})" if action.effect else ""
-        lines.append(_line("try", f"{action.title}{effect}: {action.why}"))
+        lines.append(_line("try", f"{action.title}{effect}" if action.command else f"{action.title}: {action.why}"))
         lines += [_line("", line) for line in action.command.splitlines()]
-    return lines
+    more = len(insight.actions) - _ACTIONS
+    return [*lines, *([_line("", f"{more} more in the report")] if more > 0 else [])]
+
+
+def _shown(actions: Sequence[Action]) -> list[Action]:
+    """The first for accuracy, and the first for speed, whichever there are: those that are promising."""
+    slow = [action for action in actions if saves_time(action)][:1]
+    others = [action for action in actions if action not in slow][: _ACTIONS - len(slow)]
+    return [action for action in actions if action in others or action in slow]
 
 
 def _line(name: str, text: str) -> str:

@@ -11,7 +11,10 @@ from tinsmith.units import milliseconds, share
 
 WORTH = 0.02
 """Share of the time that a remedy must save to be proposed."""
+LEAST_MS = 0.1
+"""And this time at least."""
 MOST = 3
+_OF_TIME = "of the time on one core, estimated"
 
 
 def slow_actions(layers: Sequence[Layer], speed: Speed | None, places: Places | None = None) -> tuple[Action, ...]:
@@ -29,17 +32,22 @@ def slow_actions(layers: Sequence[Layer], speed: Speed | None, places: Places | 
         if layer.slow is not None:
             remedies.setdefault(layer.slow.remedy, []).append(layer)
     gains = {remedy: sum(_gain(layer) for layer in slow) for remedy, slow in remedies.items()}
-    worth = [remedy for remedy in gains if gains[remedy] >= WORTH * speed.single_ms]
+    worth = [remedy for remedy in gains if gains[remedy] >= max(WORTH * speed.single_ms, LEAST_MS)]
     return tuple(
         Action(
             title=f"Save about {milliseconds(gains[remedy])} of {milliseconds(speed.single_ms)}",
             why=f"{_which(remedies[remedy])}: {_reason(remedies[remedy][0])} {remedy}",
             command=again(["--fit-cache"], places) if places is not None and IN_PARTS in remedy else "",
-            effect=f"{share(gains[remedy] / speed.single_ms)} of the time on one core, estimated",
+            effect=f"{share(gains[remedy] / speed.single_ms)} {_OF_TIME}",
             layers=tuple(layer.name for layer in remedies[remedy]),
         )
         for remedy in sorted(worth, key=lambda remedy: -gains[remedy])[:MOST]
     )
+
+
+def saves_time(action: Action) -> bool:
+    """Whether an action is one of `slow_actions`."""
+    return action.effect.endswith(_OF_TIME)
 
 
 def _gain(layer: Layer) -> float:
@@ -51,4 +59,4 @@ def _reason(layer: Layer) -> str:
 
 
 def _which(layers: Sequence[Layer]) -> str:
-    return repr(layers[0].name) if len(layers) == 1 else f"{len(layers)} layers"
+    return repr(layers[0].name) if len(layers) == 1 else f"{len(layers)} layers, the first {layers[0].name!r}"
