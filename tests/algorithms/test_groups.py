@@ -103,6 +103,36 @@ def test_what_one_concat_puts_together_behind_one_kind_of_activation(ceilings: t
         assert ("Y", 0, "a") in where(found)
 
 
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_concat_of_layers_can_deliver_what_they_can(shared: bool) -> None:
+    """Unless one of them keeps an exponent of its own, because others read it as well."""
+    net = Net()
+    net.input("x", 1, 8, 4, 4)
+    net.conv("x", "a", 4)
+    net.conv("x", "b", 4)
+    net.conv("x", "c", 8)
+    net.add("Concat", ["a", "b"], "m", (1, 8, 4, 4), axis=1)
+    net.add("Add", ["m", "c"], "y")
+    found = grouped(net, *(["b"] if shared else []), "y")
+    if shared:
+        assert where(found) == [("M", 1, "b"), ("Y", 0, "m")]
+    else:
+        assert together(found) == sets("x", "a b m c y")
+        assert found.borders == ()
+
+
+def test_a_concat_of_concats_behind_activations() -> None:
+    net = Net()
+    net.input("x", 1, 4, 4, 4)
+    for name in "abcd":
+        net.conv("x", f"{name}l", 4)
+        net.add("Relu", [f"{name}l"], name)
+    net.add("Concat", ["a", "b"], "m", (1, 8, 4, 4), axis=1)
+    net.add("Concat", ["m", "c"], "n", (1, 12, 4, 4), axis=1)
+    net.add("Concat", ["n", "d"], "y", (1, 16, 4, 4), axis=1)
+    assert grouped(net, "y").borders == ()
+
+
 def test_sums_behind_activations_keep_borders() -> None:
     net = Net()
     net.input("x", 1, 4, 4, 4)

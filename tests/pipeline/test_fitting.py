@@ -113,6 +113,24 @@ def test_nothing_is_lost(plain: Quantized, fitted: Quantized) -> None:
     assert 0 < noise[fitted] <= 1.01 * noise[plain]
 
 
+def test_a_sum_behind_parts_rounds_no_more_often() -> None:
+    rng = np.random.default_rng(0)
+    constants: dict[str, Array] = {
+        "w": rng.standard_normal((64, 128, 3, 3)) / 34,
+        "u": rng.standard_normal((128, 64, 1, 1)),
+    }
+    nodes = [
+        helper.make_node("Conv", ["x", "u"], ["c"], name="wide"),
+        helper.make_node("Conv", ["c", "w"], ["s"], name="large", pads=[1] * 4),
+        helper.make_node("Add", ["s", "x"], ["y"], name="sum"),
+    ]
+    proto = model(nodes, {"x": SHAPE}, {"y": SHAPE}, constants)
+    plain, fitted = (tinsmith.quantize(proto, data(), "esp32s3", effort="fast", fit_cache=fit) for fit in (False, True))
+    kinds = [sorted(node.op_type for node in one.program.nodes) for one in (plain, fitted)]
+    assert kinds[1] == sorted([*kinds[0], "Concat", "Conv"])
+    assert all(fitted.formats.values[name] == plain.formats.values[name] for name in ("x", "c", "s", "y"))
+
+
 @pytest.mark.parametrize("effort", ["default", "best"])
 @pytest.mark.parametrize("target", ["esp32s3", "esp32p4"])
 def test_every_effort_takes_parts(target: str, effort: str) -> None:

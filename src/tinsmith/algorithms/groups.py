@@ -158,22 +158,34 @@ class _Grouping:
                 self._union(outputs[0], other)
         else:
             self.free.update(outputs)
+        joined = len(ports.tied) > 1 and operators()[node.op_type].passive
         for index, operand in enumerate(node.inputs):
             if operand is None or ports.inputs[index].kind not in (Kind.ACTIVATION, Kind.WEIGHT):
                 continue
             if operand.const is None and operand.name not in self.parent:
                 self._float_born(operand, ports.inputs[index].bits or width)
             if index in ports.tied:
-                self._tie(node, index, operand, outputs[0], moves=len(ports.tied) == 1)
+                joined &= self._tie(node, index, operand, outputs[0], moves=len(ports.tied) == 1)
             elif operand.const is None:
                 self._read(node, index, operand, ports.inputs[index], width)
+        if joined:
+            self._joined(node, outputs[0])
+
+    def _joined(self, node: FloatNode, output: str) -> None:
+        """A Concat whose operands have all joined it can deliver what they can."""
+        ceilings = {self.ceilings.get(operand.name) for operand in node.inputs if operand is not None}
+        if ceilings == {None}:
+            self.free.add(output)
+        elif len(ceilings) == 1:
+            self.ceilings.update((output, ceiling) for ceiling in ceilings if ceiling is not None)
 
     def _float_born(self, operand: Operand, width: int) -> None:
         """A value computed in float that is quantized where it is read; it can take any exponent there."""
         self._new(operand.name, width)
         self.free.add(operand.name)
 
-    def _tie(self, node: FloatNode, index: int, operand: Operand, output: str, *, moves: bool) -> None:
+    def _tie(self, node: FloatNode, index: int, operand: Operand, output: str, *, moves: bool) -> bool:
+        """Whether the operand is now in the output's group."""
         if operand.const is not None:
             self.tied_constants.append((output, operand))
         else:
@@ -185,8 +197,9 @@ class _Grouping:
                     self.ceilings[output] = ceiling
                 if moves and operators()[node.op_type].passive:
                     self.copies.update(o.name for o in node.outputs)
-            else:
-                self.pending.append((node.name, index, operand.name, output, self.width[output], None))
+                return True
+            self.pending.append((node.name, index, operand.name, output, self.width[output], None))
+        return False
 
     def _among_equals(self, node: FloatNode, operand: Operand) -> bool:
         """Whether it is moved beside others, all behind activations of one ceiling, which whoever is before can meet.
