@@ -7,7 +7,7 @@ where a sample reaches farther than those before.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, log2
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -44,7 +44,7 @@ class Seen:
 
     Attributes:
         lowest, highest: Of the float network's elements.
-        largest: Largest magnitude of each channel.
+        largest: Largest magnitude of each channel, of those looked at.
         clipped: Share of the elements that the format cannot hold.
         shift: Mean error of each channel: chip - float.
         shifted: Share of the noise that is this mean, 0 to 1: what a constant per channel could take away. Of few
@@ -116,6 +116,16 @@ class TensorStatistics:
                 if name in self._gathered:
                     found = self._gathered[name].merged(found)
                 self._gathered[name] = found
+
+    def reach(self, extremes: Mapping[str, tuple[Reals, Reals]]) -> None:
+        """Take in how far values reach of which `look` was shown a part.
+
+        Args:
+            extremes: Of `tinsmith.report.extremes.extremes`.
+        """
+        for name, (lows, highs) in extremes.items():
+            if name in self._gathered:
+                self._gathered[name] = self._gathered[name].reaching(lows, highs, self._formats[name])
 
     def of(self, name: str) -> Seen | None:
         """What was seen of one value; None where it was not looked at."""
@@ -207,6 +217,23 @@ class _Gathered:
             self.squares + other.squares,
         )
 
+    def reaching(self, lows: Reals, highs: Reals, chosen: Format) -> _Gathered:
+        """The same with extremes that are known besides; one element stands for each that is beyond those seen."""
+        ends = float(lows.min()), float(highs.max())
+        new = np.array([end for end in ends if not self.lowest <= end <= self.highest], np.float32)
+        largest = np.maximum(np.abs(lows), np.abs(highs))
+        if not new.size:
+            return replace(self, largest=largest)
+        return replace(
+            self,
+            lowest=min(self.lowest, ends[0]),
+            highest=max(self.highest, ends[1]),
+            clipped=max(self.clipped, _beyond(new, chosen)),
+            bins=self.bins.merged(_Bins.of(new, float(new.min()), float(new.max()), chosen.exponent)),
+            octaves=self.octaves + np.bincount(_octaves(np.abs(new)), minlength=_OCTAVES),
+            largest=largest,
+        )
+
     def seen(self) -> Seen:
         mean = self.error / self.each
         chance = np.maximum(self.squares - self.each * mean**2, 0.0) / max(self.each - 1, 1)
@@ -245,26 +272,33 @@ class _Gathered:
 def _of_sample(pair: Pair, chosen: Format, axis: int) -> _Gathered:
     real = np.asarray(pair.real, np.float32)
     lowest, highest = float(real.min()), float(real.max())
-    low, high = _limits(chosen)
-    half = float(np.ldexp(0.5, chosen.exponent))
-    beyond = lowest < low - half or highest > high + half
-    clipped = int(np.count_nonzero((real < low - half) | (real > high + half))) if beyond else 0
+    clipped = _beyond(real, chosen) if _beyond(np.array([lowest, highest]), chosen) else 0
     channels = _by_channel(real, axis)
     error = _by_channel(pair.chip, axis) * np.float32(pair.scale) - channels
     magnitudes = np.abs(channels)
-    octaves = np.frexp(magnitudes[magnitudes > 0])[1] + _ZERO
     return _Gathered(
         real.size,
         lowest,
         highest,
         clipped,
         _Bins.of(real.ravel(), lowest, highest, chosen.exponent),
-        np.bincount(octaves, minlength=_OCTAVES),
+        np.bincount(_octaves(magnitudes), minlength=_OCTAVES),
         magnitudes.max(axis=1).astype(np.float64),
         channels.shape[1],
         error.sum(axis=1, dtype=np.float64),
         np.einsum("ij,ij->i", error, error, dtype=np.float64),
     )
+
+
+def _beyond(values: NDArray[Any], chosen: Format) -> int:
+    """How many are cut off."""
+    low, high = _limits(chosen)
+    half = float(np.ldexp(0.5, chosen.exponent))
+    return int(np.count_nonzero((values < low - half) | (values > high + half)))
+
+
+def _octaves(magnitudes: NDArray[Any]) -> NDArray[Any]:
+    return np.asarray(np.frexp(magnitudes[magnitudes > 0])[1] + _ZERO)
 
 
 def _by_channel(array: Array, axis: int) -> NDArray[Any]:

@@ -109,10 +109,13 @@ def _of_value(operand: Operand, chosen: Format | None, target: Target, views: Vi
 
 
 def without_few(seen: Seen, chosen: Format) -> Format | None:
-    """The format that a tensor could have but for few elements; None where it would not be much finer."""
+    """The format that a tensor could have but for few elements; None where it would not be much finer.
+
+    A format that is coarser than the tensor needs is not to be blamed on its elements.
+    """
     reach = seen.reach(FEW)
-    own = fit_exponent(-reach, reach, chosen.bits)
-    return Format(chosen.bits, (own,)) if reach > 0 and own <= chosen.exponent - GAP else None
+    own, whole = (fit_exponent(low, high, chosen.bits) for low, high in ((-reach, reach), (seen.lowest, seen.highest)))
+    return Format(chosen.bits, (own,)) if reach > 0 and own <= min(chosen.exponent, whole) - GAP else None
 
 
 def _without_few_weights(weights: Array, chosen: Format) -> Format | None:

@@ -105,9 +105,9 @@ def test_accuracy_is_that_of_the_worst_output(outputs: tuple[Output, ...], state
 
 def test_how_many_samples_were_compared_is_said() -> None:
     assert asked("accuracy", outputs=(output(20.0, 31 / 32),), samples=32).detail == (
-        "Of 32 samples, 31 have the float model's answer."
+        "31 of 32 samples have the float model's answer."
     )
-    assert asked("accuracy", outputs=(output(20.0),), samples=1).detail == "Of 1 sample."
+    assert asked("accuracy", outputs=(output(20.0),), samples=1).detail == "On 1 sample."
 
 
 def test_outputs_without_noise_are_called_equal() -> None:

@@ -13,6 +13,7 @@ from tinsmith.report.actions import actions
 from tinsmith.report.causes import causes
 from tinsmith.report.commands import Places
 from tinsmith.report.evaluate import evaluate
+from tinsmith.report.extremes import extremes
 from tinsmith.report.fidelity import Fidelity
 from tinsmith.report.graphwise import graphwise
 from tinsmith.report.insight.schema import Action, Cause, Histogram, Noise, Output
@@ -72,6 +73,7 @@ def analyse(quantized: Quantized, data: Any, samples: int, places: Places, progr
         look=statistics.look,
         progress=lambda done, total: progress("compare with float", done, total),
     )
+    statistics.reach(extremes(quantized, chosen, statistics.axis))
     alone = layerwise(quantized, chosen, progress=lambda done, total: progress("layer by layer", done, total))
     outputs, saturated = _at_the_outputs(quantized, chosen, progress)
     found = causes(

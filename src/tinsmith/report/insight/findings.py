@@ -114,12 +114,10 @@ def _accuracy(outputs: Sequence[Output], samples: int) -> Finding:
     agreements = [output.agreement for output in outputs if output.agreement is not None]
     state = _state_of(worst, agreements)
     named = f" at output {worst.name!r}" if len(outputs) > 1 else " at the output"
-    looked = f"Of {samples} sample{'s' if samples > 1 else ''}" if samples else ""
+    looked = f"On {samples} sample{'s' if samples > 1 else ''}." if samples else ""
     if agreements:
-        equal = f"{round(agreements[0] * samples)} have" if samples else f"{share(agreements[0])} have"
-        looked = f"{looked or 'Of the samples'}, {equal} the float model's answer."
-    elif looked:
-        looked += "."
+        equal = f"{round(agreements[0] * samples)} of {samples}" if samples else share(agreements[0])
+        looked = f"{equal} samples have the float model's answer."
     if worst.noise.snr_db is None:
         return Finding("accuracy", state, "the outputs are those of the float model", looked)
     return Finding("accuracy", state, f"{decibels(worst.noise.snr_db)} signal to noise{named}", looked)
