@@ -49,6 +49,13 @@ def test_the_checksum_may_be_left_out() -> None:
     assert list(read_log("@tensor a b int8 0 1\n@data 01\n@end", "log")) == ["a b"]
 
 
+def test_colors_and_what_stands_before_the_mark_are_skipped() -> None:
+    lines = "".join(
+        f"\x1b[0;32mI (12) me@board: {line}\x1b[0m\r\nW (13) wifi: a @data b@c\r\n" for line in GOOD.splitlines()
+    )
+    assert read_log(lines.replace("@data b", "@database"), "log")["x"][0].tolist() == [[0, -1], [127, -128]]
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

@@ -8,12 +8,13 @@
     @end 5f3a9c01
 
 Name, type, exponent and shape; the elements' bytes as hexadecimal digits, little-endian, any number to a line; their
-CRC-32, which may be left out. What stands before ``@`` on a line, and lines without one, do not count.
+CRC-32, which may be left out. What stands before ``@`` on a line, lines without one, and colors do not count.
 """
 
 from __future__ import annotations
 
 import binascii
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -27,6 +28,8 @@ from tinsmith.program import Array
 MARK = "@tensor "
 """What a log with tensors contains."""
 
+_LINE = re.compile(r"@(tensor|data|end)(?!\S)(.*)")
+_COLOR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _TYPES = {
     "float": "float32",
     "double": "float64",
@@ -84,12 +87,12 @@ def read_log(text: str, source: str) -> dict[str, tuple[Array, int]]:
 
 def _tensors(text: str, source: str) -> Iterator[tuple[str, Array, int]]:
     current: _Tensor | None = None
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(_COLOR.sub("", text).splitlines(), 1):
         subject = f"{source}, line {number}"
-        _, mark, rest = line.partition("@")
-        word, _, content = rest.strip().partition(" ")
-        if not mark or word not in ("tensor", "data", "end"):
+        found = _LINE.search(line)
+        if found is None:
             continue
+        word, content = found.groups()
         if word == "tensor":
             if current is not None:
                 raise DataError(f"{current.name!r} has no end.", subject=current.subject)
