@@ -52,6 +52,11 @@ def test_noise_is_not_explained_away(theirs: Array, rng: np.random.Generator) ->
     assert factors(theirs, theirs) is None
 
 
+def test_what_is_cut_off_is_not_scaled(rng: np.random.Generator) -> None:
+    wide = rng.normal(size=SHAPE) * 100
+    assert factors(np.clip(wide, -6, 6), wide, channels=False) is None
+
+
 def test_few_elements_have_the_factors_of_what_they_come_from(rng: np.random.Generator) -> None:
     pooled = rng.normal(size=(1, 4, 1, 1))
     wanted = np.array([0.5, 1, 2, 8]).reshape(1, 4, 1, 1)

@@ -23,6 +23,8 @@ _GAIN = 0.5
 """Largest share of the noise that may be left."""
 _WHOLE = 0.05
 """The same of one factor for all channels."""
+_CLEAR = 0.25
+"""Largest share of the first's power that one factor for all may leave: else values were cut off, not scaled."""
 
 
 @dataclass(slots=True)
@@ -65,7 +67,7 @@ class ChannelSums:
             return float((ours - 2 * given * product + given**2 * theirs).sum())
 
         whole = np.full_like(ours, product.sum() / theirs.sum() if theirs.sum() > 0 and product.sum() > 0 else 1.0)
-        if left(whole) < _WHOLE * plain:
+        if left(whole) < min(_WHOLE * plain, _CLEAR * float(ours.sum())):
             return whole.reshape(self.shape)
         candidates = [flat for given in inherited if (flat := given.reshape(-1)).shape == ours.shape]
         if self.count >= _FEWEST:
