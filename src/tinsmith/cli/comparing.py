@@ -29,8 +29,8 @@ def _inputs(context: click.Context, option: click.Parameter, text: str | None) -
     "--tolerance",
     type=click.FloatRange(min=0),
     metavar="STEPS",
-    help="Largest difference that counts as equal, in steps of the coarser format.  [default: 0 for integers of one "
-    "exponent; others are reported only]",
+    help="Largest difference that counts as equal, in steps of the coarser format.  [default: 0 for integers; floats "
+    "beside integers are reported only]",
 )
 @target_option
 @click.option("--only", multiple=True, metavar="REGEX", help="Tensors or nodes whose name it matches. Repeatable.")

@@ -142,7 +142,7 @@ def test_other_exponents_are_compared_as_real_numbers() -> None:
     one, other = made(), coarser(made(), "c2", 1)
     found = compare(one.program, other.program, pictures(2))
     rows = {row.name: row for row in found.rows}
-    assert rows["c2"].diverged is None
+    assert found.first is rows["c2"]
     arrays = [
         tinsmith.dequantize(p, tinsmith.simulate(p, {"x": pictures(2)}, save_all=True))["c2"].astype(np.float64)
         for p in (one.program, other.program)
@@ -150,8 +150,20 @@ def test_other_exponents_are_compared_as_real_numbers() -> None:
     step = 2.0 ** other.program.values["c2"].exponent
     assert rows["c2"].largest == np.abs(arrays[0] - arrays[1]).max()
     assert rows["c2"].steps == rows["c2"].largest / step
-    assert rows["c2"].mismatches == int((np.abs(arrays[0] - arrays[1]) > step).sum())
+    assert rows["c2"].mismatches == int((arrays[0] != arrays[1]).sum())
     assert rows["x"].diverged is False
+    assert compare(one.program, other.program, pictures(2), only=["c2"], tolerance=1).first is None
+
+
+@pytest.mark.parametrize("name", ["c2", "scores"])
+def test_another_exponent_alone_is_a_difference(name: str) -> None:
+    program = made().program
+    value = program.values[name]
+    other = replace(value, exponents=(value.exponent + 1,))
+    outputs = tuple(other if output.name == name else output for output in program.outputs)
+    found = compare(program, replace(program, values={**program.values, name: other}, outputs=outputs))
+    assert found.first is not None
+    assert found.first.name == name
 
 
 def test_equalized_channels_are_seen_through() -> None:

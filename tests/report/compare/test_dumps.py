@@ -16,6 +16,7 @@ from tinsmith.cli.arrays import save_arrays
 from tinsmith.errors import DataError
 from tinsmith.program import Array
 from tinsmith.report.compare import compare, dump
+from tinsmith.report.compare.table import verdict_lines
 from tinsmith.report.compare.tensor_files import file_names
 
 
@@ -166,6 +167,20 @@ def test_nan_and_infinity(tmp_path: Path) -> None:
     assert [(row.mismatches, row.largest, row.at) for row in rows.values()] == [(1, np.inf, (2,)), (1, np.inf, (0,))]
     assert rows["a"].notes == ("1 elements are NaN or infinite in one only",)
     assert json.loads(found.to_json())["rows"][0]["largest"] is None
+
+
+def test_real_numbers_beside_integers(tmp_path: Path) -> None:
+    program = made().program
+    run = tinsmith.dequantize(program, tinsmith.simulate(program, program.test_inputs, save_all=True))
+    off = {**run, "c2": run["c2"] + np.float32(1e-3)}
+    found = compare(program, off)
+    assert (found.diverged, found.judged) == (False, True)
+    assert "but 1 of the tensors are real numbers on one side" in verdict_lines(found, 0)[-1]
+    off["c2"].reshape(-1)[7] = np.nan
+    broken = compare(program, off)
+    assert broken.first is not None
+    assert (broken.first.name, broken.first.largest) == ("c2", np.inf)
+    assert compare(program, off, tolerance=1e9).diverged
 
 
 def entry(folder: Path, name: str = "c2", **changes: object) -> None:

@@ -52,8 +52,8 @@ def compare(
         inputs: ``"test"`` for the sample embedded in a file; data as `tinsmith.evaluate` takes them; arrays of the
             program's own integer type are integers in the file's layout. None: the inputs that a dump holds, else the
             embedded sample, else random numbers.
-        tolerance: Largest difference that counts as equal, in steps of the coarser format. None: 0 for integers of one
-            exponent, 1 for two float tensors, whose step is 2^-20 of the largest magnitude, and no verdict for others.
+        tolerance: Largest difference that counts as equal, in steps of the coarser format. None: 0 for integers on both
+            sides, 1 for two float tensors, whose step is 2^-20 of the largest magnitude, and no verdict for others.
         target: The chip, for files that do not name theirs.
         samples: Use at most so many; 8 of data and 4 random ones by default.
         only: Names of tensors or nodes, or regular expressions found in them.

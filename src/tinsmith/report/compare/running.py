@@ -109,12 +109,8 @@ class Run:
             self.progress(self._done, whole * (2 if self._done > whole else 1))
 
     def _tolerance(self, one: Held, two: Held) -> float | None:
-        """Steps that count as equal; integers of a dump mean what they say, whatever their exponent."""
-        if self.tolerance is not None:
-            return self.tolerance
-        chosen = default_tolerance(one, two)
-        integers = one.exponent is not None and two.exponent is not None
-        return 0 if chosen is None and integers and self._dumped else chosen
+        """Steps that count as equal."""
+        return default_tolerance(one, two) if self.tolerance is None else self.tolerance
 
     @property
     def _beside_floats(self) -> bool:

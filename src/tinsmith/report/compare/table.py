@@ -24,11 +24,11 @@ def head_lines(found: Comparison) -> list[str]:
 
 def shown_rows(found: Comparison) -> list[TensorRow]:
     """The tensors worth showing, in order of execution: the first that diverged, else those that lost most."""
-    chosen = [row for row in found.rows if row.diverged][:SHOWN]
+    chosen = [row.name for row in found.rows if row.diverged][:SHOWN]
     if not chosen:
         losing = sorted(found.rows, key=lambda row: row.loss_db, reverse=True)
-        chosen = [row for row in losing if row.loss_db > 0][:SHOWN]
-    return [row for row in found.rows if row in chosen]
+        chosen = [row.name for row in losing if row.loss_db > 0][:SHOWN]
+    return [row for row in found.rows if row.name in chosen]
 
 
 def comparison_table(rows: Sequence[TensorRow]) -> Table:
@@ -88,6 +88,10 @@ def _places(found: Comparison) -> list[str]:
             "Formats differ, so that nothing can be equal: give --tolerance STEPS for a verdict.",
             f"Largest loss: {found.worst.layer}: {found.worst.loss_db:.1f} dB below what it is computed from.",
         ]
+    open_ones = sum(row.diverged is None and not row.equal for row in found.rows)
+    if found.judged and open_ones:
+        text = f"No divergence, but {open_ones} of the tensors are real numbers on one side and integers on the other"
+        return [f"{text}: give --tolerance STEPS for a verdict."]
     if found.constants and found.diverged:
         return ["No tensor differs on these inputs, but constants do: the files are not the same model."]
     return ["No divergence." if found.judged else "No tensor lost anything."]

@@ -46,10 +46,14 @@ def exact(first: Held, second: Held) -> bool:
 
 
 def default_tolerance(first: Held, second: Held) -> float | None:
-    """Steps that count as equal where the user says nothing; None: forms differ, so that there is no equality."""
-    if exact(first, second):
+    """Steps that count as equal where the user says nothing; None: there is no equality of integers and floats.
+
+    Integers of two exponents are equal where they stand for the same numbers.
+    """
+    formats = [held.exponent is not None for held in (first, second)]
+    if exact(first, second) or all(formats):
         return 0
-    return 1 if first.exponent is None and second.exponent is None else None
+    return None if any(formats) else 1
 
 
 @dataclass(slots=True)
@@ -88,7 +92,9 @@ class Tally:
 
     @property
     def diverged(self) -> bool | None:
-        """Whether an element differs by more than the tolerance."""
+        """Whether an element differs by more than the tolerance; one that is a number on one side only always does."""
+        if self.undefined:
+            return True
         return None if self.tolerance is None else self.mismatches > 0
 
     def _add_integers(self, first: Held, theirs: Array) -> None:
