@@ -142,6 +142,15 @@ def test_samples_that_calibration_has_not_seen() -> None:
     assert found.causes["pairs"][0].action.title == "Calibrate with samples like these"
 
 
+def test_calibration_samples_are_not_asked_for_again() -> None:
+    planted = differences()
+    quantized = tinsmith.quantize(planted.model, planted.data / 30, planted.target, effort="fast")
+    (first,) = opened(quantized, planted.data, 1)
+    found = examined(replace(quantized, sample=first), planted.data)
+    assert found.causes["pairs"][0].kind == "outliers"
+    assert "--int16" in found.causes["pairs"][0].action.command
+
+
 def test_a_trial_is_what_quantizing_gives() -> None:
     quantized, data = coarse(effort="fast")
     samples = list(opened(quantized, data, None))

@@ -89,6 +89,8 @@ def report_command(
             write_all({folder / f"{name}.toml": found.recipe.encode()})
     for line in (*verdict_lines(found), *written_lines(saved)):
         click.echo(line)
+    if found.recipe:
+        click.echo(f"{'recipe':<11}{folder / f'{name}.toml'}")
 
 
 def target_with(board: str | None, choices: Mapping[str, Any]) -> str | None:

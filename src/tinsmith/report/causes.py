@@ -73,10 +73,16 @@ def causes(
         return {}
     views = Views(quantized, statistics)
     found = _measured(quantized, views, list(worst), samples or [quantized.sample], progress)
-    remedies = Remedies(quantized, places)
+    remedies = Remedies(quantized, places, calibrated=_calibrated(quantized, samples))
     diagnosis = Diagnosis(quantized, views, remedies, found)
     named = {name: diagnosis.causes(name) for name in worst}
     return {name: found for name, found in named.items() if found}
+
+
+def _calibrated(quantized: Quantized, samples: Samples) -> bool:
+    """Whether samples are the calibration's: their first is the same."""
+    first = quantized.sample
+    return bool(first) and (not samples or all(np.array_equal(samples[0][name], first[name]) for name in first))
 
 
 def _measured(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 TUNING = "Fit weights to the data"
 UNSEEN = 0.8
-"""Share of a layer's noise that is cut off: no calibration would have chosen that."""
+"""Share of a layer's noise that is cut off: of other samples than the calibration's, it has not seen such ones."""
 LEAST = 0.25
 """Share of a layer's noise below which nothing is said of an effect."""
 
@@ -40,10 +40,12 @@ class Remedies:
     Args:
         quantized: The network.
         places: What commands call the files.
+        calibrated: Whether the analysed samples are those that ranges were chosen for.
     """
 
-    def __init__(self, quantized: Quantized, places: Places = PLACES) -> None:
+    def __init__(self, quantized: Quantized, places: Places = PLACES, *, calibrated: bool = False) -> None:
         self._quantized = quantized
+        self._calibrated = calibrated
         self._places = places
         self._bits = {name: decision.bits for name, decision in quantized.placement.items()}
         self._units: Units = units(quantized.network, self._bits, quantized.target)
@@ -77,7 +79,7 @@ class Remedies:
                 why = f"{method!r} does not weigh what is cut off against what is rounded."
                 command = self._again(("--calibration", "mse"))
                 return Action("Choose ranges by least error", why, command, "", names or (layer,))
-            if gain >= UNSEEN:
+            if gain >= UNSEEN and not self._calibrated:
                 why = "Calibration has not seen numbers as large as these."
                 return Action("Calibrate with samples like these", why, self._again(()), "", names or (layer,))
         return self.int16(names, effect) if names else self._elsewhere(layer)

@@ -68,7 +68,7 @@ def test_what_would_help_is_said_with_what_is_missing() -> None:
 
 
 def test_speed() -> None:
-    assert asked("speed", speed=None, why_no_speed="no times were measured.").detail == "no times were measured."
+    assert asked("speed", speed=None, why_no_speed="no times were measured.").detail == "No times were measured."
     assert asked("speed", speed=None).state == "unknown"
     assert asked("speed").headline == "160 ms on one core"
     assert asked("speed").detail.startswith("100 ms on two cores.")

@@ -116,7 +116,7 @@ def test_a_program_without_target_needs_one(quantized: Quantized) -> None:
         insight(bare)
     found = insight(bare, target=find("esp32c3"))
     assert found.speed is None
-    assert "no times were measured on esp32c3" in next(f.detail for f in found.findings if f.question == "speed")
+    assert "No times were measured on esp32c3" in next(f.detail for f in found.findings if f.question == "speed")
 
 
 def test_boards(quantized: Quantized) -> None:

@@ -16,6 +16,9 @@ FEW_BOARDS = 2
 """Up to which the boards that do not fit are named."""
 QUESTIONS = ("flash", "memory")
 """What `BoardFit.missing` begins with; anything else there is a remedy."""
+_MEASURED = (
+    "The float model and data tell: tinsmith report MODEL --data DATA, with --recipe FILE.espdl for this very file."
+)
 SLOW_SHARE = 0.1
 """Of the time, from which what makes layers slow is worth a warning."""
 
@@ -91,7 +94,7 @@ def _on(board: BoardFit, missing: Sequence[str]) -> tuple[State, str]:
 
 def _speed(speed: Speed | None, layers: Sequence[Layer], why_not: str) -> Finding:
     if speed is None:
-        return Finding("speed", "unknown", "no estimate", why_not)
+        return Finding("speed", "unknown", "no estimate", why_not[:1].upper() + why_not[1:])
     slow = [layer for layer in layers if layer.slow is not None]
     gain = sum(layer.slow.gain_ms for layer in slow if layer.slow is not None)
     told = (
@@ -109,7 +112,7 @@ def _speed(speed: Speed | None, layers: Sequence[Layer], why_not: str) -> Findin
 
 def _accuracy(outputs: Sequence[Output], samples: int) -> Finding:
     if not outputs:
-        return Finding("accuracy", "unknown", "not measured", "Give the float model and data.")
+        return Finding("accuracy", "unknown", "not measured", _MEASURED)
     worst = max(outputs, key=lambda output: output.noise.ratio)
     agreements = [output.agreement for output in outputs if output.agreement is not None]
     state = _state_of(worst, agreements)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tinsmith.estimate.slow import IN_PARTS
-from tinsmith.report.commands import Places, again
+from tinsmith.report.commands import PLACES, Places, again
 from tinsmith.report.insight.schema import Action, Layer, Speed
 from tinsmith.units import milliseconds, share
 
@@ -33,11 +33,13 @@ def slow_actions(layers: Sequence[Layer], speed: Speed | None, places: Places | 
             remedies.setdefault(layer.slow.remedy, []).append(layer)
     gains = {remedy: sum(_gain(layer) for layer in slow) for remedy, slow in remedies.items()}
     worth = [remedy for remedy in gains if gains[remedy] >= max(WORTH * speed.single_ms, LEAST_MS)]
+    split = [remedy for remedy in worth if places is not None and IN_PARTS in remedy]
     return tuple(
         Action(
-            title=f"Save about {milliseconds(gains[remedy])} of {milliseconds(speed.single_ms)}",
+            title=f"Save about {milliseconds(gains[remedy])} of {milliseconds(speed.single_ms)}"
+            + (" by splitting layers" if remedy in split else ""),
             why=f"{_which(remedies[remedy])}: {_reason(remedies[remedy][0])} {remedy}",
-            command=again(["--fit-cache"], places) if places is not None and IN_PARTS in remedy else "",
+            command=again(["--fit-cache"], places or PLACES) if remedy in split else "",
             effect=f"{share(gains[remedy] / speed.single_ms)} {_OF_TIME}",
             layers=tuple(layer.name for layer in remedies[remedy]),
         )
