@@ -19,7 +19,7 @@ from tinsmith.errors import DataError, ProgramError
 from tinsmith.graph.network import network
 from tinsmith.quant.format import Format
 from tinsmith.quantized import Quantized
-from tinsmith.report.beside import Pair
+from tinsmith.report.beside import Pair, thin_beside
 from tinsmith.report.evaluate import evaluate
 from tinsmith.report.fidelity import Sums
 from tinsmith.report.graphwise import graphwise
@@ -215,6 +215,15 @@ def test_others_look_at_the_same_values(quantized: Quantized, elements: int | No
         assert set(pair.real.ravel()) <= set(sample.ravel())
         assert np.abs(pair.chip * pair.scale - pair.real).max() <= pair.scale / 2
         assert elements is not None or np.array_equal(pair.real[0], sample)
+
+
+def test_sessions_are_set_up_once_for_the_same_question(quantized: Quantized) -> None:
+    values = reference(quantized).inputs
+    made = thin_beside(quantized, values, 600)
+    assert thin_beside(quantized, values, 600) is made
+    assert thin_beside(quantized, values, 601) is not made
+    again = thin_beside(quantized, values, 600)
+    assert thin_beside(replace(quantized, unrounded=replace(quantized.network)), values, 600) is not again
 
 
 def test_data_that_do_not_fit(quantized: Quantized) -> None:

@@ -25,6 +25,9 @@ FLOAT32, FLOAT64, INT32 = int(DType.FLOAT), int(DType.DOUBLE), int(DType.INT32)
 MAGIC = 1.5 * 2.0**23
 """A float32 whose last place is 1, as that of its neighbours is."""
 
+_PLACE, _MIDDLE = 2.0**-24, 0.75
+"""The last place of float32 between 0.5 and 1, and what lies between; see `Emit.clipped_planes`."""
+
 _SHARED_BYTES = 1 << 14
 
 Layout = Literal["file", "first"]
@@ -228,20 +231,24 @@ class Emit:
             return self.rounded_small(clipped)
         return self.rounded(clipped)
 
-    def rounded_small(self, tensor: str, channels: int = 0) -> str:
+    def rounded_small(self, tensor: str) -> str:
         """Nearest even of a float32 tensor below 2**22 in magnitude, by adding and subtracting 1.5 · 2**23.
 
         The sum's last place is 1, so the addition itself rounds; several times faster than ONNX Runtime's Round.
-
-        Args:
-            tensor: What to round.
-            channels: Where it holds ``(1, channels, rows, columns)``: depthwise convolutions by one add as well, and
-                ONNX Runtime does not bring its blocks of channels back in order between them and other convolutions.
         """
-        if not channels:
-            magic = self.scalar(MAGIC)
-            return str(self.op("Sub", self.op("Add", tensor, magic), magic))
-        ones = self.constant(np.ones((channels, 1, 1, 1)), np.float32)
-        for term in (MAGIC, -MAGIC):
-            tensor = self.op("Conv", tensor, ones, self.constant(np.full(channels, term), np.float32), group=channels)
-        return tensor
+        magic = self.scalar(MAGIC)
+        return str(self.op("Sub", self.op("Add", tensor, magic), magic))
+
+    def clipped_planes(self, tensor: str, bits: int, channels: int, *, relu: bool = False) -> str:
+        """Nearest even, saturated as in `clipped`, of a convolution's float32 sums ``(1, channels, rows, columns)``.
+
+        x · 2**-24 + 0.75 has a last place of 2**-24 where it lies between 0.5 and 1, so this sum rounds; what lies
+        outside is beyond 16 bits. ONNX Runtime computes the HardSigmoid along with the convolution, and takes its
+        scaling back by a depthwise convolution, between which and others it leaves channels in blocks.
+        """
+        rounded = self.op("HardSigmoid", tensor, alpha=_PLACE, beta=_MIDDLE)
+        factor = self.constant(np.full((channels, 1, 1, 1), 1 / _PLACE), np.float32)
+        restored = self.op(
+            "Conv", rounded, factor, self.constant(np.full(channels, -_MIDDLE / _PLACE), np.float32), group=channels
+        )
+        return self.clipped(restored, bits, relu=relu)

@@ -50,15 +50,18 @@ def finish(
         wide: Whether they are float64.
         quick: Whether rounding to even is right (`Plan.is_quick`).
         offset: What to add after rounding, shaped to broadcast.
-        channels: See `Emit.rounded_small`.
+        channels: Of a two-dimensional convolution whose channels are held in blocks; see `Emit.clipped_planes`.
     """
     relu, bits = is_relu(e.call), e.call.bits
     step = "Floor" if e.call.target.rounding is Rounding.HALF_UP else "Round"
     if offset is not None and np.any(offset):
         return e.clipped(e.op("Add", e.op(step, tensor), e.constant(offset, np.float32)), bits, relu=relu)
+    rounds = int(shifts.max(initial=0)) > 0
+    if rounds and quick and channels:
+        return e.clipped_planes(tensor, bits, channels, relu=relu)
     result = e.clipped(tensor, bits, relu=relu, wide=wide)
-    if int(shifts.max(initial=0)) > 0:
-        result = e.rounded_small(result, channels) if quick else e.op(step, result)
+    if rounds:
+        result = e.rounded_small(result) if quick else e.op(step, result)
     return str(e.op("Cast", result, to=FLOAT32)) if wide else result
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tinsmith.quant.rounding import FloatArray, IntArray, Rounding, qrange
+from tinsmith.quant.rounding import FloatArray, IntArray, Rounding, qrange, scaled_by_power
 
 FARTHEST_EXPONENT = 30
 """The runtime's float kernels make 2**e by shifting a 32-bit one: right from minus this to this (arithmetic §1)."""
@@ -60,9 +60,7 @@ class Format:
 
     def dequantize(self, integers: IntArray) -> FloatArray:
         """float32 real values of ``integers`` (ONNX order)."""
-        exponents = self._spread(integers.ndim).astype(np.int32)
-        result: FloatArray = np.ldexp(integers.astype(np.float32), exponents)
-        return result
+        return scaled_by_power(integers.astype(np.float32), self._spread(integers.ndim))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ IntArray = NDArray[Any]
 FloatArray = NDArray[Any]
 
 _INT_LIMIT = 2.0**31
+_NORMAL = 100
+"""Powers of two that float32 holds as normal numbers, generously."""
 
 
 def qrange(bits: int) -> tuple[int, int]:
@@ -36,6 +38,19 @@ def wrap(values: IntArray, bits: int) -> IntArray:
     half = 1 << (bits - 1)
     wide = values.astype(np.int64)
     return ((wide + half) & ((1 << bits) - 1)) - half
+
+
+def scaled_by_power(values: FloatArray, exponent: IntArray) -> FloatArray:
+    """``values * 2**exponent``, as `numpy.ldexp` gives it, but several times faster where a product is the same.
+
+    Args:
+        values: Real numbers.
+        exponent: Whole numbers that broadcast against them.
+    """
+    kind = np.asarray(values).dtype
+    if kind in (np.float32, np.float64) and np.abs(exponent).max(initial=0) <= _NORMAL:
+        return np.asarray(values * np.ldexp(1.0, exponent.astype(np.int32)).astype(kind))
+    return np.asarray(np.ldexp(values, exponent.astype(np.int32)))
 
 
 class Rounding(Enum):
@@ -90,7 +105,7 @@ class Rounding(Enum):
 
         Computed in the values' own float type: the division by a power of two is exact.
         """
-        scaled = np.ldexp(values, -np.asarray(exponent, dtype=np.int64).astype(np.int32))
+        scaled = scaled_by_power(values, -np.asarray(exponent, dtype=np.int64))
         low, high = qrange(bits)
         rounded = np.floor(scaled.astype(np.float64) + 0.5) if self is Rounding.HALF_UP else np.rint(scaled)
         result: IntArray = np.clip(rounded, low, high).astype(np.int8 if bits == 8 else np.int16)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -22,6 +22,7 @@ from tinsmith.simulator.inputs import samples as as_integers
 if TYPE_CHECKING:
     from tinsmith.quantized import Quantized
 
+_MEMO = "beside"
 _AHEAD = 8
 """Samples for each core that may be in memory where only parts of their values are."""
 
@@ -75,12 +76,14 @@ class Beside:
         self._ahead = 2 if most is None else _AHEAD
         self._program, self._target = quantized.program, quantized.target
         wanted = [(home.root, home.perm, cut) for home, cut in zip(homes, cuts, strict=True)]
-        self._chip, self._chip_parts = thinned_program(quantized.program, wanted)
         held = [quantized.program.values[home.root] for home in homes]
         self._scales = [2.0**value.exponent if value.dtype.quantized else 1.0 for value in held]
         names = (value.name for value in self.values)
         floats, self._float_parts = thinned_network(reference(quantized), dict(zip(names, cuts, strict=True)))
-        self._floats = FloatNodes(floats.nodes, floats.outputs)
+        pool = ThreadPoolExecutor(1)
+        self._floats = pool.submit(FloatNodes, floats.nodes, floats.outputs)
+        pool.shutdown(wait=False)
+        self._chip, self._chip_parts = thinned_program(quantized.program, wanted)
 
     def open(self) -> None:
         """Set up the simulator, which the first `pairs` does otherwise."""
@@ -88,7 +91,7 @@ class Beside:
 
     def floats(self, sample: Sample) -> Mapping[str, Array]:
         """What `pairs` needs of the float network, for one sample, `{input: array}` in ONNX order."""
-        return self._floats(sample)
+        return self._floats.result()(sample)
 
     def pairs(self, sample: Sample, reals: Mapping[str, Array]) -> dict[str, Pair]:
         """The values of one sample by name, in ONNX order."""
@@ -123,6 +126,42 @@ class Beside:
                 self.open()
                 for done in [pool.submit(take, *each) for each in zip(batch, reals, strict=True)]:
                     yield done.result()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Known:
+    """What was set up last for a program, and of what."""
+
+    names: tuple[str, ...]
+    most: int
+    sources: tuple[object, ...]
+    beside: Beside
+
+    def is_of(self, names: tuple[str, ...], most: int, sources: tuple[object, ...]) -> bool:
+        """Whether it was set up of these very things."""
+        same = all(ours is theirs for ours, theirs in zip(self.sources, sources, strict=True))
+        return same and (self.names, self.most) == (names, most)
+
+
+def thin_beside(quantized: Quantized, values: Sequence[Operand], most: int) -> Beside:
+    """`Beside` for parts of values, set up once where it is asked for repeatedly; memoized on the program.
+
+    Args:
+        quantized: The network.
+        values: What to look at.
+        most: Elements of each value to look at in a sample, roughly.
+
+    Raises:
+        ProgramError: The program is not the one that its network and formats give.
+    """
+    names, memo = tuple(value.name for value in values), quantized.program.memo
+    sources = (quantized.model, quantized.network, quantized.unrounded, quantized.formats, quantized.placement)
+    known = memo.get(_MEMO)
+    if isinstance(known, _Known) and known.is_of(names, most, sources):
+        return known.beside
+    made = Beside(quantized, values, most)
+    memo[_MEMO] = _Known(names, most, sources, made)
+    return made
 
 
 def over_samples(beside: Beside, samples: Iterable[Sample]) -> Iterator[Mapping[str, Pair]]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from tinsmith.report.beside import Beside, Pair
+from tinsmith.report.beside import Beside, Pair, thin_beside
 from tinsmith.report.fidelity import Sums
 from tinsmith.report.layer_error import LayerError, add, error_of, float_outputs, layers, opened, reference
 
@@ -59,7 +59,8 @@ def graphwise(
     source = opened(quantized, data, samples)
     seen = [output for step in every for output in float_outputs(step)]
     given = [] if look is None else [operand for operand in reference(quantized).inputs if operand.dtype.kind == "f"]
-    beside = Beside(quantized, (*given, *seen), elements)
+    values = (*given, *seen)
+    beside = Beside(quantized, values) if elements is None else thin_beside(quantized, values, elements)
     names = {step.node.name: [o.name for o in float_outputs(step) if o in beside.values] for step in every}
 
     def one(pairs: Mapping[str, Pair]) -> tuple[dict[str, Sums], Mapping[str, Pair]]:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -77,11 +77,21 @@ def layerwise(
     """
     watched = _watched(quantized, outputs)
     source = opened(quantized, data, None)
-    carried = _Carried(quantized, watched)
+    with ThreadPoolExecutor(1) as setting_up:
+        carried = _Carried(quantized, watched, setting_up)
+        try:
+            return _measured(quantized, carried, source, samples, progress)
+        finally:
+            setting_up.shutdown(cancel_futures=True)
+
+
+def _measured(
+    quantized: Quantized, carried: _Carried, source: DataSource, samples: int | None, progress: Progress | None
+) -> tuple[LayerError, ...]:
     most = carried.worth if samples is None else samples
     total = most if source.length is None else min(source.length, most)
-    whole = {name: [Sums() for _ in watched] for name in carried.layers}
-    for done, found in enumerate(carried.over(_spread(source, most), alone=most == 1), 1):
+    whole = {name: [Sums() for _ in carried.watched] for name in carried.layers}
+    for done, found in enumerate(carried.over(_spread(source, most)), 1):
         for name, every in found.items():
             for sums, one in zip(whole[name], every, strict=True):
                 sums.merge(one)
@@ -117,26 +127,39 @@ def _spread(source: DataSource, most: int) -> Iterator[Mapping[str, Array]]:
 
 
 class _Carried:
-    """The float network, one layer after the other, with the error of every layer by itself."""
+    """The float network, one layer after the other, with the error of every layer by itself.
 
-    def __init__(self, quantized: Quantized, watched: Sequence[str]) -> None:
+    Args:
+        quantized: The network.
+        watched: Values to look at.
+        setting_up: Sets up what runs the layers, in their order, while the first samples go through those that are
+            ready.
+    """
+
+    def __init__(self, quantized: Quantized, watched: Sequence[str], setting_up: Executor) -> None:
         network = reference(quantized)
         steps = {step.node.name: step for step in layers(quantized)}
         inside = {step.fused.name for step in steps.values() if step.fused is not None}
         self.layers: Mapping[str, Step] = steps
-        self._watched = watched
+        self.watched = watched
         floats = {node.name: node for node in network.nodes}
         self._nodes = [
             _merged(node, steps[node.name].fused if node.name in steps else None, floats)
             for node in network.nodes
             if node.name not in inside
         ]
-        self._runs = [FloatNodes([node], [output for output in node.outputs if output.name]) for node in self._nodes]
-        self._chip = {name: _OnChip(quantized, step) for name, step in steps.items()}
         self._last = {i.name: k for k, node in enumerate(self._nodes) for i in node.inputs if i is not None}
         self._last |= dict.fromkeys(watched, len(self._nodes))
         self._given = {operand.name for operand in network.inputs}
-        self._stretches = [(span, self._stretch(span)) for span in self._spans()]
+        self._runs: list[Future[FloatNodes]] = []
+        self._chip: dict[str, Future[_OnChip]] = {}
+        self._stretches: list[tuple[range, Future[FloatNodes | None]]] = []
+        for span in self._spans():
+            for node in (self._nodes[index] for index in span):
+                self._runs.append(setting_up.submit(FloatNodes, [node], [o for o in node.outputs if o.name]))
+                if node.name in steps:
+                    self._chip[node.name] = setting_up.submit(_OnChip, quantized, steps[node.name])
+            self._stretches.append((span, setting_up.submit(self._stretch, span)))
 
     @property
     def worth(self) -> int:
@@ -145,29 +168,29 @@ class _Carried:
         carried = sum(k * count for k, count in enumerate(macs))
         return int(np.clip(WORK / (carried + 1), LEAST_SAMPLES, MOST_SAMPLES))
 
-    def over(self, samples: Iterable[Mapping[str, Array]], *, alone: bool) -> Iterator[Mapping[str, Sequence[Sums]]]:
-        """What every sample adds, in order; one sample on each core, or ``alone`` its errors spread over the cores."""
+    def over(self, samples: Iterable[Mapping[str, Array]]) -> Iterator[Mapping[str, Sequence[Sums]]]:
+        """What every sample adds, in order: one sample on each core; where fewer are left, their errors are spread."""
         threads = min(os.cpu_count() or 1, MOST_THREADS)
         iterator = iter(samples)
         with ThreadPoolExecutor(threads) as pool:
-            if alone:
-                yield from (self._run(sample, pool) for sample in iterator)
-            while batch := list(islice(iterator, threads)):
+            while len(batch := list(islice(iterator, threads))) == threads:
                 yield from pool.map(self._run, batch)
+            yield from (self._run(sample, pool) for sample in batch)
 
     def _run(self, sample: Mapping[str, Array], pool: ThreadPoolExecutor | None = None) -> dict[str, list[Sums]]:
         clean: Values = dict(sample)
         errors: dict[str, Values] = {}
-        for span, stretch in self._stretches:
+        for span, following in self._stretches:
             arriving, fresh = list(errors.values()), dict(clean)
             errors |= self._within(span, clean, pool)
+            stretch = following.result()
             if stretch is not None:
                 _through(stretch, fresh, arriving, pool)
             for values in errors.values():
                 self._forget(values, span.stop - 1)
-        found = {layer: [Sums() for _ in self._watched] for layer in self.layers}
+        found = {layer: [Sums() for _ in self.watched] for layer in self.layers}
         for layer, values in errors.items():
-            for name, sums in zip(self._watched, found[layer], strict=True):
+            for name, sums in zip(self.watched, found[layer], strict=True):
                 add(sums, values.get(name, clean[name]), clean[name])
         return found
 
@@ -175,11 +198,11 @@ class _Carried:
         """Takes the float values through some nodes; the errors that arise there, by layer, are at their end."""
         errors: dict[str, Values] = {}
         for index in span:
-            node, run = self._nodes[index], self._runs[index]
+            node, run = self._nodes[index], self._runs[index].result()
             made = run(clean)
             _through(run, clean, list(errors.values()), pool)
             if node.name in self._chip:
-                errors[node.name] = _changed(self._chip[node.name](clean), made)
+                errors[node.name] = _changed(self._chip[node.name].result()(clean), made)
             clean |= made
             for values in (clean, *errors.values()):
                 self._forget(values, index)

@@ -16,6 +16,7 @@ from tinsmith.errors import ProgramError
 from tinsmith.ops.call import Array
 from tinsmith.ops.emit import FLOAT32, Builder
 from tinsmith.program import DType, Value
+from tinsmith.simulator.tidy import merged_clips
 from tinsmith.simulator.weights import initializers, lend
 
 if TYPE_CHECKING:
@@ -81,7 +82,10 @@ def _model(
 ) -> onnx.ModelProto:
     from onnx import helper
 
-    nodes = [_node(step.op_type, step.inputs, step.outputs, step.attributes) for step in builder.steps]
+    nodes = [
+        _node(step.op_type, step.inputs, step.outputs, step.attributes)
+        for step in merged_clips(builder, [n for n, _, _ in outputs])
+    ]
     graph = helper.make_graph(
         nodes,
         name,
