@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from tinsmith.quant.rounding import scaled_by_power
 
@@ -19,7 +22,7 @@ EDGES = [0.0, -0.0, 1.5, -3.25e-38, 1.4e-45, 3.3e38, np.inf, -np.inf, np.nan]
 )
 def test_a_product_is_what_ldexp_gives(values: list[float], exponent: int, dtype: type) -> None:
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        array = np.array([*EDGES, *values]).astype(dtype)
+        array: NDArray[Any] = np.array([*EDGES, *values]).astype(dtype)
         found = scaled_by_power(array, np.asarray(exponent))
         wanted = np.ldexp(array, exponent)
     assert found.dtype == wanted.dtype == array.dtype
