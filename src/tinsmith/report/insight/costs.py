@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tinsmith.estimate.boards import Board, board_with, boards_with
-from tinsmith.estimate.fit import fit
+from tinsmith.estimate.fit import Fit, fit
 from tinsmith.estimate.latency import Latency, Place, latency, no_model
 from tinsmith.estimate.memory import MemoryPlan, plan_memory
 from tinsmith.estimate.parameters import parameter_bytes
@@ -53,18 +53,20 @@ def costs(
         target: The chip.
         flash: Bytes of the file.
         board: A board, its name, or its module's memory such as ``N8R2``. None: all boards known with the chip.
-        internal: Bytes of internal RAM that activations may use.
+        internal: Bytes of internal RAM that activations may use. It means nothing on a board without PSRAM.
 
     Raises:
         ProgramError: The program is inconsistent.
         RecipeError: The board is unknown, has another chip, or ``internal`` is negative.
     """
     chosen = None if board is None else board_with(board, target.name)
-    plan = plan_memory(program, target, internal)
+    whole = plan_memory(program, target)
+    split = plan_memory(program, target, internal) if internal else whole
+    plan = whole if chosen is not None and not chosen.psram else split
     parameters = parameter_bytes(program)
     boards = boards_with(target.name) if chosen is None else (chosen,)
-    fits = [fit(flash, plan, parameters, one) for one in boards]
-    place: Place | None = "flash" if chosen is not None and fits[0].remedy else None
+    fits = [fit(flash, split if one.psram else whole, parameters, one) for one in boards]
+    place: Place | None = None if chosen is None else _place(fits[0])
     times = latency(program, target, place)
     return Costs(
         layers=_layers(program, target, times, place),
@@ -81,6 +83,13 @@ def costs(
             for name in plan.overwritten
         ),
     )
+
+
+def _place(found: Fit) -> Place | None:
+    """Where a board's application would have the parameters: copied if there is room, as ESP-DL does."""
+    if found.remedy:
+        return "flash"
+    return "psram" if not any(need.question == "memory" and need.missing for need in found.needs) else None
 
 
 def _speed(times: Latency, from_flash: Latency | None) -> Speed:
