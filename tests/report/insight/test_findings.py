@@ -122,3 +122,8 @@ def test_boards_that_do_not_fit_are_named_where_they_are_few() -> None:
     assert asked("memory", boards=(FITS, NO_RAM, NO_RAM, NO_RAM)).detail.endswith(
         "Fits 1 of 4 boards known with this chip."
     )
+
+
+def test_parameters_that_stay_in_flash_are_mentioned() -> None:
+    assert "With parameters in flash" in asked("speed", speed=Speed(160.0, 100.0, 0.07, 0.15, "flash", 160.0)).detail
+    assert "in flash" not in asked("speed").detail

@@ -175,3 +175,11 @@ def test_saving_replaces_both_files_or_none(whole: Insight, tmp_path: Path) -> N
 def test_names_of_reports() -> None:
     assert report_name("model") == "report"
     assert report_name("digits") == "digits-report"
+
+
+def test_parameters_are_copied_where_the_board_has_room(monkeypatch: pytest.MonkeyPatch, quantized: Quantized) -> None:
+    monkeypatch.setattr("tinsmith.estimate.latency.ROOM", 0.0)
+    usual, asked = insight(quantized).speed, insight(quantized, board="N8R8").speed
+    assert usual is not None
+    assert asked is not None
+    assert (usual.parameters, asked.parameters) == ("flash", "psram")

@@ -50,3 +50,14 @@ def test_the_terminal_shows_three_actions_one_of_them_for_speed() -> None:
     assert "Make it even." in text
     assert "2 more in the report" in text
     assert "more in the report" not in "\n".join(verdict_lines(_whole(wider[:3])))
+
+
+def test_long_names_do_not_fill_the_terminal() -> None:
+    name = "a b\n" + "x" * 200 + "end"
+    odd = replace(layer(name, 9.0), slow=Slow("it is odd.", "Make it even.", 9.0))
+    found = _whole(slow_actions((odd,), SPEED))
+    lines = verdict_lines(replace(found, layers=(replace(found.layers[0], name=name),)))
+    brief = "a b\\n" + "x" * 24 + "…" + "x" * 27 + "end"
+    assert any(line.startswith(f"time in    {brief}  ") for line in lines)
+    assert any(f": '{brief}': it is odd." in line for line in lines)
+    assert all(line.isprintable() for line in lines)

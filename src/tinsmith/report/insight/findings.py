@@ -101,7 +101,9 @@ def _speed(speed: Speed | None, layers: Sequence[Layer], why_not: str) -> Findin
         f"{milliseconds(speed.dual_ms)} on two cores. Estimated, "
         f"off by {share(speed.typical_error)} in the median and {share(speed.worst_error)} at worst."
     )
-    if speed.flash_ms is not None and speed.flash_ms > FLASH_MATTERS * speed.single_ms:
+    if speed.parameters == "flash":
+        told += " With parameters in flash: a copy would leave too little PSRAM."
+    elif speed.flash_ms is not None and speed.flash_ms > FLASH_MATTERS * speed.single_ms:
         told += f" {milliseconds(speed.flash_ms)} if parameters stay in flash (param_copy = false)."
     headline = f"{milliseconds(speed.single_ms)} on one core"
     if gain < SLOW_SHARE * speed.single_ms:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from tinsmith.report.insight.schema import Action, Insight, Layer, State
 from tinsmith.report.insight.slow_actions import saves_time
@@ -13,6 +13,7 @@ WORDS: dict[State, str] = {"good": "good", "warning": "take care", "bad": "probl
 
 _WORST = 2
 _ACTIONS = 3
+_LONGEST = 60
 _MARGIN = 11
 
 
@@ -23,10 +24,11 @@ def verdict_lines(insight: Insight) -> list[str]:
         said = f"{WORDS[finding.state]}: {finding.headline}. {finding.detail}".strip()
         lines.append(_line(finding.question, said))
     lines += _named("error in", [_loses(layer) for layer in _worst(insight)])
-    lines += _named("time in", [f"{layer.name}  {_time(layer)}" for layer in _slowest(insight)])
+    lines += _named("time in", [f"{_brief(layer.name)}  {_time(layer)}" for layer in _slowest(insight)])
     for action in _shown(insight.actions):
         effect = f" ({action.effect})" if action.effect else ""
-        lines.append(_line("try", f"{action.title}{effect}" if action.command else f"{action.title}: {action.why}"))
+        said = f"{action.title}{effect}" if action.command else f"{action.title}: {action.why}"
+        lines.append(_line("try", _briefly(said, action.layers)))
         lines += [_line("", line) for line in action.command.splitlines()]
     more = len(insight.actions) - _ACTIONS
     return [*lines, *([_line("", f"{more} more in the report")] if more > 0 else [])]
@@ -54,9 +56,23 @@ def _worst(insight: Insight) -> list[Layer]:
     return sorted(found, key=lambda layer: -(0.0 if layer.alone is None else layer.alone.ratio))[:_WORST]
 
 
+def _brief(name: str) -> str:
+    """A name that does not fill lines: its ends, where it is long, and no line breaks."""
+    text = name if name.isprintable() else repr(name)[1:-1]
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2 - 1]}…{text[-_LONGEST // 2 :]}"
+
+
+def _briefly(text: str, names: Iterable[str]) -> str:
+    """A text that quotes names, with the brief ones."""
+    for name in names:
+        text = text.replace(repr(name), f"'{_brief(name)}'")
+    return text
+
+
 def _loses(layer: Layer) -> str:
     alone = "" if layer.alone is None else f", {decibels(layer.alone.snr_db)} alone"
-    return f"{layer.name}{alone}: {layer.causes[0].kind}. {layer.causes[0].evidence}"
+    evidence = _briefly(layer.causes[0].evidence, (*layer.inputs, *layer.outputs))
+    return f"{_brief(layer.name)}{alone}: {layer.causes[0].kind}. {evidence}"
 
 
 def _slowest(insight: Insight) -> list[Layer]:
