@@ -143,6 +143,11 @@ def test_other_exponents_are_compared_as_real_numbers() -> None:
     found = compare(one.program, other.program, pictures(2))
     rows = {row.name: row for row in found.rows}
     assert found.first is rows["c2"]
+    assert found.worst is not None
+    assert verdict_lines(found, 0)[-2:] == [
+        "It is int8 · 2^-2 in the first, int8 · 2^-1 in the second: --tolerance allows for that.",
+        f"Largest loss: {found.worst.layer}: {found.worst.loss_db:.1f} dB below what it is computed from.",
+    ]
     arrays = [
         tinsmith.dequantize(p, tinsmith.simulate(p, {"x": pictures(2)}, save_all=True))["c2"].astype(np.float64)
         for p in (one.program, other.program)

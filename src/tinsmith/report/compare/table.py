@@ -79,6 +79,11 @@ def _places(found: Comparison) -> list[str]:
         by = f"by at most {_steps(first)} steps, {first.largest:.4g}{at}"
         amount = f"{first.mismatches:,} of {first.elements:,} elements ({first.share:.2%}) differ, {by}"
         lines = [f"First divergence: {first.layer}: {amount}."]
+        if first.first != first.second:
+            lines.append(
+                f"It is {first.first} in the first, {first.second} in the second: --tolerance allows for that."
+            )
+            lines += _largest_loss(found)
         others = [row for row in found.origins if row is not first]
         if others:
             lines.append(f"Begins anew, from equal inputs, at: {_listed([row.layer for row in others])}.")
@@ -86,7 +91,7 @@ def _places(found: Comparison) -> list[str]:
     if found.worst is not None and not found.judged:
         return [
             "Formats differ, so that nothing can be equal: give --tolerance STEPS for a verdict.",
-            f"Largest loss: {found.worst.layer}: {found.worst.loss_db:.1f} dB below what it is computed from.",
+            *_largest_loss(found),
         ]
     open_ones = sum(row.diverged is None and not row.equal for row in found.rows)
     if found.judged and open_ones:
@@ -95,6 +100,13 @@ def _places(found: Comparison) -> list[str]:
     if found.constants and found.diverged:
         return ["No tensor differs on these inputs, but constants do: the files are not the same model."]
     return ["No divergence." if found.judged else "No tensor lost anything."]
+
+
+def _largest_loss(found: Comparison) -> list[str]:
+    worst = found.worst
+    if worst is None:
+        return []
+    return [f"Largest loss: {worst.layer}: {worst.loss_db:.1f} dB below what it is computed from."]
 
 
 def _constants(found: Comparison) -> list[str]:
