@@ -166,3 +166,12 @@ def test_how_far_all_but_a_few_elements_reach(quantized: Quantized) -> None:
     both = together([seen, seen])
     assert (both.reach(0.0005), both.count, len(both.largest)) == (4, 16000, 16)
     assert both.clipped == seen.clipped
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("number", [1e30, -1e30, 0.0, 3.0])
+def test_one_number_has_a_histogram_however_large_it_is(quantized: Quantized, number: float) -> None:
+    real = np.full((1, 8, 2), number, np.float32)
+    histogram = gathered(quantized, [real, real]).histograms()["s"]
+    assert histogram.counts == (32,)
+    assert histogram.start <= float(np.float32(number)) < histogram.start + histogram.width

@@ -31,6 +31,7 @@ BINS = 64
 """Most of a histogram; at least half as many where a tensor holds more than one number."""
 _FINEST = -140
 _OCTAVES = 320
+_INDEX_BITS = 24
 _ZERO = 160
 """Index of the octave from 1/2 to 1."""
 
@@ -158,7 +159,10 @@ class _Bins:
 
     @classmethod
     def of(cls, values: NDArray[np.float32], lowest: float, highest: float, step: int) -> _Bins:
-        exponent = step if highest == lowest else max(ceil(log2((highest - lowest) / (BINS - 1))), _FINEST)
+        if highest > lowest:
+            exponent = max(ceil(log2((highest - lowest) / (BINS - 1))), _FINEST)
+        else:
+            exponent = max(step, int(np.frexp(highest)[1]) - _INDEX_BITS)
         indices = np.floor(np.ldexp(values, -exponent)).astype(np.int64)
         first = int(indices.min())
         return cls(exponent, first, np.bincount(indices - first))
