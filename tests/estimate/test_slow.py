@@ -32,6 +32,17 @@ def table(build: Builder, values: np.ndarray[tuple[int], np.dtype[np.int8]]) -> 
     return build.constant(values)
 
 
+@pytest.mark.parametrize("operator", ["Softmax", "LogSoftmax"])
+def test_a_softmax_looks_up_in_int8_only(operator: str) -> None:
+    wide, narrow = Builder(), Builder()
+    for build, dtype in ((wide, DType.INT16), (narrow, DType.INT8)):
+        build.node(operator, build.input(400, dtype=dtype), dtype=DType.FLOAT, attributes={"axis": -1})
+    slow = only(wide, "t0")
+    assert "exponentials of 400 int16 elements" in slow.reason
+    assert slow.gain_ms == pytest.approx(time(wide.program("t0")) - time(narrow.program("t0")))
+    assert slow_nodes(narrow.program("t0"), S3) == ()
+
+
 def test_channels_that_fill_no_vectors() -> None:
     slow = only(conv(24, 40), "t0")
     assert (slow.node, "multiples of 16" in slow.remedy) == ("t0", True)

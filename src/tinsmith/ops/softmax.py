@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from tinsmith.ops.places import common_layout, placed_shape
 from tinsmith.ops.ports import ACTIVATION, FLOAT, Ports
 from tinsmith.ops.tables import gathered
 from tinsmith.ops.values import power, real
-from tinsmith.ops.work import Work, functions, in_float
+from tinsmith.ops.work import Slow, Work, functions, in_float
 from tinsmith.targets import Target, Version
 
 LARGEST_EXPONENT = -1
@@ -116,7 +117,14 @@ def _cost(node: FloatNode) -> Cost:
 
 def softmax_work(call: Call, shapes: Sequence[tuple[int, ...]]) -> Work:
     """int8: exponentials from a table; else one for each element."""
-    return (in_float if call.arg(0).data.dtype == np.int8 else functions)(call, shapes)
+    looked_up, dtype = in_float(call, shapes), call.arg(0).data.dtype
+    if dtype == np.int8:
+        return looked_up
+    work = functions(call, shapes)
+    if dtype != np.int16:
+        return work
+    reason = f"the exponentials of {work.steps:,} int16 elements are computed one at a time, without a table."
+    return replace(work, slow=Slow(reason, "Let it run in int8, where exponentials are looked up.", looked_up))
 
 
 OPERATORS = (
