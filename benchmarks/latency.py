@@ -45,7 +45,6 @@ def _report(rows: Sequence[Row], kernels: Sequence[Row]) -> None:
     for name, value in constants.items():
         print(f'    "{name}": {float(f"{value:.3g}")!r},')
     print("}")
-    print(f"MEDIAN_ERROR, WORST_ERROR = {np.median(np.abs(model)):.3f}, {np.max(np.abs(model)):.3f}")
 
 
 def _check(rows: Sequence[Row]) -> None:

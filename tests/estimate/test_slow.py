@@ -111,7 +111,7 @@ def test_a_product_over_few_channels() -> None:
 def test_weights_larger_than_the_cache() -> None:
     build = conv(64, 256, size=20)
     slow = only(build, "t0")
-    assert "144 KB" in slow.reason
+    assert "144 KiB" in slow.reason
     assert "400 times" in slow.reason
     assert 0.5 * time(build.program("t0")) < slow.gain_ms < time(build.program("t0"))
     assert slow_nodes(build.program("t0"), P4) == ()
