@@ -105,8 +105,8 @@ def _large_weights(node: NodeWork, clock: _Clock) -> Iterator[SlowNode]:
         remedy, gain = "fewer channels", clock.time(node) - clock.time(replace(node, work=replace(work, panel=0)))
     yield SlowNode(
         node.node,
-        f"its {work.panel / 1024:.0f} KiB of weights do not stay in the cache of {clock.cache // 1024} KiB and come from "
-        f"{'PSRAM' if clock.place == 'psram' else 'flash'} {work.passes:,} times.",
+        f"its {work.panel / 1024:.0f} KiB of weights do not stay in the cache of {clock.cache // 1024} KiB and come "
+        f"from {'PSRAM' if clock.place == 'psram' else 'flash'} {work.passes:,} times.",
         f"Keep a layer's weights below {room // 1024} KiB: {remedy}.",
         gain,
     )
