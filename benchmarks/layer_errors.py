@@ -3,8 +3,9 @@
     python benchmarks/layer_errors.py ROOT [--networks A,B] [--target CHIP] [--effort E] [--peer-python PYTHON]
 
 ROOT holds the networks and their data (see README.md). The float pass is plain ONNX Runtime with two threads, one
-sample after the other. Analyses are timed with everything that they set up. The direct method runs the float network
-with one layer replaced by the chip's, for every layer and all samples; `layerwise` takes its usual few.
+sample after the other. Analyses are timed with everything that they set up; `graphwise`, which keeps that, once more
+without. The direct method runs the float network with one layer replaced by the chip's, for every layer and all
+samples; `layerwise` takes its usual few.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from tinsmith.algorithms.float_nodes import FloatNodes
 from tinsmith.algorithms.walk import Exact
 from tinsmith.ops.floatnode import Array, Network
 from tinsmith.ops.steps import Step
+from tinsmith.report.beside import MEMO
 from tinsmith.report.graphwise import graphwise
 from tinsmith.report.layer_error import LayerError, float_outputs, layers, reference
 from tinsmith.report.layerwise import LEAST_SAMPLES, layerwise
@@ -111,8 +113,13 @@ def measure(case: Case, target: str, effort: str, rounds: int) -> str:
         for index in range(len(data)):
             session.run(None, {name: data[index : index + 1]})
 
+    def first() -> None:
+        quantized.program.memo.pop(MEMO, None)
+        graphwise(quantized, data)
+
     floats()
-    times = best({"float": floats, "graphwise": lambda: graphwise(quantized, data), "layerwise": alone}, rounds)
+    runs = {"float": floats, "first": first, "again": lambda: graphwise(quantized, data), "layerwise": alone}
+    times = best(runs, rounds)
     base = times["float"]
     errors = found["layerwise"]
     samples = [{quantized.network.inputs[0].name: data[index : index + 1]} for index in range(len(data))]
@@ -125,7 +132,8 @@ def measure(case: Case, target: str, effort: str, rounds: int) -> str:
     return (
         f"{case.name} for {target}: {len(errors)} layers, {len(data)} samples\n"
         f"  float pass  {base:7.2f} s\n"
-        f"  graphwise   {times['graphwise']:7.2f} s  {times['graphwise'] / base:6.1f} x\n"
+        f"  graphwise   {times['first']:7.2f} s  {times['first'] / base:6.1f} x\n"
+        f"  again       {times['again']:7.2f} s  {times['again'] / base:6.1f} x\n"
         f"  layerwise   {times['layerwise']:7.2f} s  {times['layerwise'] / base:6.1f} x, on {looked} of the samples\n"
         f"  direct      {spent:7.2f} s  {spent / base:6.1f} x; Spearman of layerwise {rank:.4f}, "
         f"on {LEAST_SAMPLES} samples {few:.4f}\n"

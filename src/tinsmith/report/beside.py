@@ -22,7 +22,8 @@ from tinsmith.simulator.inputs import samples as as_integers
 if TYPE_CHECKING:
     from tinsmith.quantized import Quantized
 
-_MEMO = "beside"
+MEMO = "beside"
+"""Where a program keeps what `thin_beside` set up."""
 _AHEAD = 8
 """Samples for each core that may be in memory where only parts of their values are."""
 
@@ -156,11 +157,11 @@ def thin_beside(quantized: Quantized, values: Sequence[Operand], most: int) -> B
     """
     names, memo = tuple(value.name for value in values), quantized.program.memo
     sources = (quantized.model, quantized.network, quantized.unrounded, quantized.formats, quantized.placement)
-    known = memo.get(_MEMO)
+    known = memo.get(MEMO)
     if isinstance(known, _Known) and known.is_of(names, most, sources):
         return known.beside
     made = Beside(quantized, values, most)
-    memo[_MEMO] = _Known(names, most, sources, made)
+    memo[MEMO] = _Known(names, most, sources, made)
     return made
 
 
