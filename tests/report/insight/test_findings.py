@@ -78,6 +78,10 @@ def test_speed() -> None:
     assert "2 layers take about 16.1 ms more" in warned.detail
 
 
+def test_nobody_is_warned_of_microseconds() -> None:
+    assert asked("speed", speed=Speed(0.76, 0.76, 0.05, 0.13), layers=(layer(0.22),)).state == "good"
+
+
 def test_parameters_in_flash_are_mentioned_where_they_cost_time() -> None:
     slower, same = Speed(160.0, 100.0, 0.07, 0.15, "psram", 320.0), Speed(160.0, 100.0, 0.07, 0.15, "psram", 161.0)
     assert "320 ms if parameters stay in flash" in asked("speed", speed=slower).detail

@@ -19,8 +19,8 @@ QUESTIONS = ("flash", "memory")
 _MEASURED = (
     "The float model and data tell: tinsmith report MODEL --data DATA, with --recipe FILE.espdl for this very file."
 )
-SLOW_SHARE = 0.1
-"""Of the time, from which what makes layers slow is worth a warning."""
+SLOW_SHARE, SLOW_MS = 0.1, 1.0
+"""Of the time, and milliseconds, from which what makes layers slow is worth a warning."""
 
 
 def findings(
@@ -106,7 +106,7 @@ def _speed(speed: Speed | None, layers: Sequence[Layer], why_not: str) -> Findin
     elif speed.flash_ms is not None and speed.flash_ms > FLASH_MATTERS * speed.single_ms:
         told += f" {milliseconds(speed.flash_ms)} if parameters stay in flash (param_copy = false)."
     headline = f"{milliseconds(speed.single_ms)} on one core"
-    if gain < SLOW_SHARE * speed.single_ms:
+    if gain < max(SLOW_SHARE * speed.single_ms, SLOW_MS):
         return Finding("speed", "good", headline, told)
     count = f"{len(slow)} layer{'s take' if len(slow) > 1 else ' takes'}"
     return Finding("speed", "warning", headline, f"{told} {count} about {milliseconds(gain)} more than necessary.")
