@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import pytest
 
 from tinsmith.units import decibels, milliseconds, share, size
@@ -33,5 +35,6 @@ def test_times(value: float, text: str) -> None:
 
 def test_ratios() -> None:
     assert decibels(None) == "no noise"
+    assert decibels(-inf) == "no signal"
     assert decibels(16.04) == "16.0 dB"
     assert [share(value) for value in (0, 0.004, 0.0994, 0.0996, 1)] == ["0 %", "0.4 %", "9.9 %", "10 %", "100 %"]

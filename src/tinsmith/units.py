@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 _SIZES = ("bytes", "KiB", "MiB", "GiB")
 
 
@@ -19,8 +21,10 @@ def milliseconds(value: float) -> str:
 
 
 def decibels(value: float | None) -> str:
-    """A signal to noise ratio; None where there is no noise."""
-    return "no noise" if value is None else f"{value:.1f} dB"
+    """A signal to noise ratio; None where there is no noise, minus infinity where there is nothing else."""
+    if value is None:
+        return "no noise"
+    return "no signal" if value == -inf else f"{value:.1f} dB"
 
 
 def share(value: float) -> str:

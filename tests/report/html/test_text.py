@@ -50,6 +50,13 @@ def test_shares(value: float | None, said: str) -> None:
     assert text.percent(value) == said
 
 
+@pytest.mark.parametrize(
+    ("value", "said"), [(12.5, "12.5"), (-3.0, "-3.0"), (inf, "Infinity"), (-inf, "-Infinity"), (nan, "")]
+)
+def test_numbers_to_sort_by(value: float, said: str) -> None:
+    assert text.key(value) == said
+
+
 def test_names_break_behind_slashes_and_stay_the_same() -> None:
     assert text.breakable("/a/b.c/d") == "/<wbr>a/<wbr>b.c/<wbr>d"
     assert text.breakable("a.b_c") == "a.<wbr>b_<wbr>c"

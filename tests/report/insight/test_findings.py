@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import pytest
 
 from tinsmith.report.insight.findings import findings
@@ -116,6 +118,11 @@ def test_how_many_samples_were_compared_is_said() -> None:
 
 def test_outputs_without_noise_are_called_equal() -> None:
     assert asked("accuracy", outputs=(output(None),)).headline == "the outputs are those of the float model"
+
+
+def test_noise_without_signal_is_a_problem() -> None:
+    found = asked("accuracy", outputs=(Output("scores", Noise(inf, -inf, 0.0, 1.0), None), output(None)))
+    assert (found.state, found.headline) == ("bad", "nothing but noise at output 'scores'")
 
 
 def test_boards_that_do_not_fit_are_named_where_they_are_few() -> None:

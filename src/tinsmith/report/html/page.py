@@ -76,6 +76,7 @@ def _environment() -> Environment:
         quantity=text.count,
         percent=text.percent,
         db=units.decibels,
+        key=text.key,
         real=text.real,
         bits=text.bits,
         sentence=text.sentence,

@@ -66,6 +66,13 @@ def percent(share: float | None) -> str:
     return f"{_digits(share * 100, 3 if share >= 0.01 else 2)} %"
 
 
+def key(value: float) -> str:
+    """A number as the script reads it to sort by; empty for what is none."""
+    if isfinite(value):
+        return str(value)
+    return "" if value != value else "Infinity" if value > 0 else "-Infinity"
+
+
 def real(value: float) -> str:
     """A real number of a tensor, with four significant digits."""
     return f"{value:.4g}".replace("-", "−") if isfinite(value) else _digits(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import isfinite, prod
+from math import inf, isnan, prod
 from typing import TYPE_CHECKING, Any
 
 from tinsmith.calibrate.spread import Spread
@@ -92,7 +92,7 @@ def analyse(quantized: Quantized, data: Any, samples: int, places: Places, progr
 
 def noise_of(error: LayerError) -> Noise:
     """The figures of a layer as the report has them."""
-    return Noise(error.noise, error.snr_db if isfinite(error.snr_db) else None, error.cosine, error.mse)
+    return _noise(error.noise, error.snr_db, error.cosine, error.mse)
 
 
 def _prepared(quantized: Quantized, data: Any, samples: int) -> tuple[Quantized, list[dict[str, Any]]]:
@@ -117,13 +117,19 @@ def _at_the_outputs(
     shapes = {value.name: value.shape for value in quantized.program.outputs}
     answering = next((name for name in found.outputs if 1 < prod(shapes[name]) == max(shapes[name])), None)
     outputs = tuple(
-        Output(name, _noise(fidelity), found.agreement if name == answering else None)
+        Output(name, _noise_at(fidelity), found.agreement if name == answering else None)
         for name, fidelity in found.outputs.items()
     )
     return outputs, found.saturated
 
 
-def _noise(fidelity: Fidelity) -> Noise:
-    if not isfinite(fidelity.snr_db):
-        return Noise(0.0 if fidelity.snr_db > 0 else float("inf"), None, fidelity.cosine, fidelity.mse)
-    return Noise(10 ** (-fidelity.snr_db / 10), fidelity.snr_db, fidelity.cosine, fidelity.mse)
+def _noise_at(fidelity: Fidelity) -> Noise:
+    ratio = 10 ** (-fidelity.snr_db / 10) if fidelity.snr_db > -inf else inf
+    return _noise(ratio, fidelity.snr_db, fidelity.cosine, fidelity.mse)
+
+
+def _noise(ratio: float, snr_db: float, cosine: float, mse: float) -> Noise:
+    """Figures that may be no numbers: those are as bad as can be."""
+    if isnan(ratio) or isnan(snr_db):
+        ratio, snr_db = inf, -inf
+    return Noise(ratio, None if snr_db == inf else snr_db, cosine, mse)

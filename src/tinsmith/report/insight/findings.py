@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 
 from tinsmith.report.insight.schema import BoardFit, Finding, Layer, Memory, Output, Speed, State
 from tinsmith.units import decibels, milliseconds, share, size
@@ -125,6 +126,8 @@ def _accuracy(outputs: Sequence[Output], samples: int) -> Finding:
         looked = f"{equal} samples have the float model's answer."
     if worst.noise.snr_db is None:
         return Finding("accuracy", state, "the outputs are those of the float model", looked)
+    if worst.noise.snr_db == -inf:
+        return Finding("accuracy", state, f"nothing but noise{named}", looked)
     return Finding("accuracy", state, f"{decibels(worst.noise.snr_db)} signal to noise{named}", looked)
 
 

@@ -127,8 +127,8 @@ class Noise:
     """The distance of the chip's values from the float network's.
 
     Attributes:
-        ratio: Noise power over signal power.
-        snr_db: The same in decibels; None where there is no noise.
+        ratio: Noise power over signal power; infinite where there is noise without signal, or something is no number.
+        snr_db: The same in decibels; None where there is no noise, minus infinity where there is nothing else.
         cosine: Of the angle between both.
         mse: Mean squared difference.
     """
