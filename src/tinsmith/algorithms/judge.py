@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from tinsmith.algorithms.float_nodes import FloatNodes
 from tinsmith.algorithms.walk import Exact, Samples
+from tinsmith.cores import cores
 from tinsmith.ops.floatnode import Array, Network, Operand
 from tinsmith.quant.format import Formats
 from tinsmith.simulator.legality import violations
@@ -33,7 +33,7 @@ class Judge:
         self.target = target
         self.samples = samples
         self.outputs = [operand for operand in network.outputs if operand.dtype.kind == "f"]
-        self._threads = min(os.cpu_count() or 1, 8)
+        self._threads = cores()
         run = FloatNodes(network.nodes, self.outputs)
         with ThreadPoolExecutor(self._threads) as pool:
             self.wanted: Sequence[Mapping[str, Array]] = list(pool.map(run, samples))

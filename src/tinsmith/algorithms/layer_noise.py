@@ -12,7 +12,6 @@ RequantizeLinear, which rounds to the narrower one.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ from tinsmith.algorithms.carry import Carrier, Path, Place, Run, Values, rounded
 from tinsmith.algorithms.float_nodes import FloatNodes
 from tinsmith.algorithms.units import Units, units
 from tinsmith.algorithms.walk import Exact, Samples
+from tinsmith.cores import cores
 from tinsmith.ops import operators
 from tinsmith.ops.floatnode import Array, FloatNode, Network, Operand, readers
 from tinsmith.ops.passage import Weighted
@@ -121,7 +121,7 @@ def layer_noise(
     carrier = Carrier(network, formats, target, samples[:: len(samples) // count][:count], corrected=corrected)
     terms: list[Term] = []
     apart = [] if original is None else [Term("", "", frozenset(), carrier.distance(original))]
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         while len(terms) < len(places):
             progress(len(terms), len(places))
             some = carrier.affordable(places[len(terms) :])

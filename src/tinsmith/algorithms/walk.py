@@ -7,7 +7,6 @@ exactly, so adjustments deal with what the chip does, errors of all earlier laye
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from tinsmith.algorithms.float_nodes import FloatNodes
 from tinsmith.algorithms.weights import weights_of
+from tinsmith.cores import cores
 from tinsmith.lower import lower
 from tinsmith.ops import operators
 from tinsmith.ops.floatnode import Array, FloatNode, Network, Operand
@@ -141,7 +141,7 @@ class _Walk:
         self.kept = {operand.name for operand in network.outputs}
         self.floats = {o.name: [np.asarray(s[o.name]) for s in samples] for o in network.inputs}
         self.chips = {o.name: [self._first(o, s[o.name]) for s in samples] for o in network.inputs}
-        self.pool = ThreadPoolExecutor(min(os.cpu_count() or 1, 8))
+        self.pool = ThreadPoolExecutor(cores())
 
     def _first(self, operand: Operand, array: Array) -> Array:
         chosen = self.formats.values.get(operand.name)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from math import log10
 from typing import TYPE_CHECKING
 
 from tinsmith.ops import operators
 from tinsmith.ops.floatnode import Array
+from tinsmith.report.choices import decibels
 from tinsmith.report.commands import PLACES, TUNED, Places, again
 from tinsmith.report.insight.schema import Action, Cause
 from tinsmith.report.int16_trial import Int16Trial
@@ -132,7 +132,7 @@ def _in_int16(
 def _measured(quantized: Quantized, names: Sequence[str], before: float, after: float, count: int) -> str:
     macs = {node.name: operators()[node.op_type].cost(node).macs for node in quantized.network.nodes}
     work = sum(macs[name] for name in names) / max(sum(macs.values()), 1)
-    gained = f"{_decibels(before):.1f} → {_decibels(after):.1f} dB at the outputs"
+    gained = f"{decibels(before):.1f} → {decibels(after):.1f} dB at the outputs"
     return f"{gained}, measured on {count} samples; {share(work)} of the multiply-accumulates"
 
 
@@ -148,7 +148,3 @@ def _budget(quantized: Quantized, places: Places) -> list[Action]:
         return []
     why = "Layers go to int16 where that gains most for its cost, up to a tenth of the work."
     return [Action("Let tinsmith choose layers for int16", why, again(["--int16-budget", "10%"], places))]
-
-
-def _decibels(noise: float) -> float:
-    return -10 * log10(max(noise, 1e-12))

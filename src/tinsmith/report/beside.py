@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from tinsmith.algorithms.float_nodes import FloatNodes
+from tinsmith.cores import cores
 from tinsmith.errors import ProgramError
 from tinsmith.lower.lowerer import homes_in
 from tinsmith.ops.floatnode import Array, Operand
@@ -115,7 +115,7 @@ class Beside:
 
         The float network runs a few samples ahead, and while the simulator is set up.
         """
-        threads = min(os.cpu_count() or 1, 8)
+        threads = cores()
         iterator = iter(samples)
 
         def take(sample: Sample, reals: Future[Mapping[str, Array]]) -> T:

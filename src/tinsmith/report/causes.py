@@ -7,7 +7,6 @@ cause is what takes away at least `ENOUGH` of the noise when it is taken out; wh
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tinsmith.cores import cores
 from tinsmith.ops.floatnode import Array, Network
 from tinsmith.report.commands import PLACES, Places
 from tinsmith.report.diagnosis import Diagnosis
@@ -107,7 +107,7 @@ def _measured(
 
 
 def _left(onward: Onward, tried: Mapping[Variant, Run], *, centred: bool) -> dict[Variant, float]:
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         noise = pool.map(lambda run: onward.noise(run, centred=centred), tried.values())
         return dict(zip(tried, noise, strict=True))
 

@@ -6,7 +6,6 @@ that computes the values, so that these need not be handed out.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinsmith.algorithms.float_nodes import FloatNodes
+from tinsmith.cores import cores
 from tinsmith.ops.floatnode import Array, FloatNode, Operand
 from tinsmith.report.graphwise import ELEMENTS
 from tinsmith.report.layer_error import float_outputs, layers, reference
@@ -48,7 +48,7 @@ def extremes(
         return {}
     results = [part for value in wanted.values() for part in _reduced(value, axis(value.name))]
     run = FloatNodes([*network.nodes, *results], [node.outputs[0] for node in results])
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         found = list(pool.map(run, samples))
     named = {
         name: (

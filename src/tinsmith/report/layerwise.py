@@ -15,7 +15,6 @@ to be made good, they are errors themselves: the sum over layers is rather more 
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -26,6 +25,7 @@ import numpy as np
 
 from tinsmith.algorithms.float_nodes import FloatNodes
 from tinsmith.algorithms.walk import Exact
+from tinsmith.cores import cores
 from tinsmith.errors import DataError, ModelError
 from tinsmith.ops import operators
 from tinsmith.ops.floatnode import Array, FloatNode, Network
@@ -170,7 +170,7 @@ class _Carried:
 
     def over(self, samples: Iterable[Mapping[str, Array]]) -> Iterator[Mapping[str, Sequence[Sums]]]:
         """What every sample adds, in order: one sample on each core; where fewer are left, their errors are spread."""
-        threads = min(os.cpu_count() or 1, MOST_THREADS)
+        threads = cores(MOST_THREADS)
         iterator = iter(samples)
         with ThreadPoolExecutor(threads) as pool:
             while len(batch := list(islice(iterator, threads))) == threads:

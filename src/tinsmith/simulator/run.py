@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from tinsmith.cores import cores
 from tinsmith.errors import DataError, RecipeError
 from tinsmith.ops.call import Array, Observed, merge_facts
 from tinsmith.ops.layouts import inverse
@@ -68,7 +68,7 @@ class Simulator:
             ProgramError: A node cannot be computed.
         """
         parts = samples(self.program, inputs, self.target)
-        run = self._runner(save_all, threads=_cores())
+        run = self._runner(save_all, threads=cores())
         return _joined([run(part, self._state, self.observed) for part in parts])
 
     def run_independent(
@@ -81,10 +81,10 @@ class Simulator:
         """Run each sample of a batch from the zero state, on all cores; the simulator's own state is left alone."""
         parts = samples(self.program, inputs, self.target)
         if len(parts) == 1:
-            return self._runner(save_all, threads=_cores())(parts[0], {}, self.observed)
+            return self._runner(save_all, threads=cores())(parts[0], {}, self.observed)
         run = self._runner(save_all, threads=1)
         results: list[dict[str, Array]] = []
-        with ThreadPoolExecutor(_cores()) as pool:
+        with ThreadPoolExecutor(cores()) as pool:
             notes: list[Observed] = [{} for _ in parts]
             for result in pool.map(lambda pair: run(pair[0], {}, pair[1]), zip(parts, notes, strict=True)):
                 results.append(result)
@@ -204,10 +204,6 @@ def target_of(program: Program, target: str | Target | None, esp_dl: str | None 
             "the file does not record its target.", subject="target", hint="Give one, for example esp32s3."
         )
     return find(recorded, esp_dl)
-
-
-def _cores() -> int:
-    return max(1, min(os.cpu_count() or 1, 8))
 
 
 def _joined(results: list[dict[str, Array]]) -> dict[str, Array]:

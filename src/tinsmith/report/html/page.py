@@ -16,7 +16,7 @@ from tinsmith.report.html.descent import descent_chart
 from tinsmith.report.html.histogram import histogram_chart
 from tinsmith.report.html.rows import Row, rows
 from tinsmith.report.html.timeline import names, timelines
-from tinsmith.report.insight.schema import Insight
+from tinsmith.report.insight.schema import WORDS, Insight
 
 _PACKAGE = "tinsmith.report.html"
 _WORST_SHOWN = 10
@@ -44,6 +44,7 @@ def page(insight: Insight) -> str:
             worst=_worst(table),
             descent=descent_chart(insight.layers),
             timelines=timelines(insight),
+            words=WORDS,
             style=_asset("page.css"),
             script=_asset("page.js"),
         )

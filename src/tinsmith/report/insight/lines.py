@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from tinsmith.report.insight.schema import Action, Insight, Layer, State
+from tinsmith.report.insight.schema import WORDS, Action, Insight, Layer
 from tinsmith.report.insight.slow_actions import saves_time
 from tinsmith.units import decibels, milliseconds
-
-WORDS: dict[State, str] = {"good": "good", "warning": "take care", "bad": "problem", "unknown": "not known"}
-"""What a state is called; the page says the same."""
 
 _WORST = 2
 _ACTIONS = 3

@@ -5,10 +5,13 @@ The names here are those of `report.json`. Sizes are in bytes, times in millisec
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 State = Literal["good", "warning", "bad", "unknown"]
+WORDS: Mapping[State, str] = {"good": "good", "warning": "take care", "bad": "problem", "unknown": "not known"}
+"""What a state is called, in the terminal and on the page."""
 Question = Literal["flash", "memory", "speed", "accuracy"]
 CauseKind = Literal[
     "outliers",
