@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import asdict, dataclass
-from typing import Any
+
+from tinsmith.report.json_values import finite
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,12 +170,4 @@ class Comparison:
             "origins": [row.name for row in self.origins],
         }
         facts = {"diverged": self.diverged, **places, **asdict(self)}
-        return json.dumps(_plain(facts), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+        return json.dumps(finite(facts), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
