@@ -6,7 +6,7 @@ from math import inf
 
 import pytest
 
-from tinsmith.units import decibels, milliseconds, share, size
+from tinsmith.units import decibels, milliseconds, percent, share, size
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,4 @@ def test_ratios() -> None:
     assert decibels(-inf) == "no signal"
     assert decibels(16.04) == "16.0 dB"
     assert [share(value) for value in (0, 0.004, 0.0994, 0.0996, 1)] == ["0 %", "0.4 %", "9.9 %", "10 %", "100 %"]
+    assert [percent(0.12), percent(0.12345, 2), percent(1, 0)] == ["12.0 %", "12.35 %", "100 %"]

@@ -37,9 +37,9 @@ def main() -> None:
     answers, float_answers = on_chip.argmax(1), in_float.argmax(1)
 
     print(f"\ndigits on {chosen.target}, int{chosen.bits}: {len(held.labels)} held images")
-    print(f"  float     {np.mean(float_answers == held.labels):8.2%} right")
-    print(f"  on chip   {np.mean(answers == held.labels):8.2%} right")
-    print(f"  agreement {np.mean(answers == float_answers):8.2%} of the answers")
+    print(f"  float     {100 * np.mean(float_answers == held.labels):7.2f} % right")
+    print(f"  on chip   {100 * np.mean(answers == held.labels):7.2f} % right")
+    print(f"  agreement {100 * np.mean(answers == float_answers):7.2f} % of the answers")
     print(f"  digits.onnx {MODEL.stat().st_size:,} bytes")
     for path in (*files, report.html):
         print(f"  {path}  {path.stat().st_size:,} bytes")

@@ -32,6 +32,11 @@ def share(value: float) -> str:
     return f"{100 * value:.0f} %" if value >= 0.0995 or value == 0 else f"{100 * value:.1f} %"
 
 
+def percent(value: float, digits: int = 1) -> str:
+    """A share of one in percent, always with so many digits behind the point: ``12.0 %``."""
+    return f"{100 * value:.{digits}f} %"
+
+
 def _three(value: float) -> str:
     """About three digits that count, never an exponent."""
     return f"{value:.0f}" if value >= 99.95 else f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"

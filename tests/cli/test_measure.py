@@ -178,9 +178,9 @@ def test_eval_beside_the_float_model(workshop: Workshop) -> None:
         package.read(workshop.espdl), workshop.data, workshop.labels, float_model=workshop.model, target="esp32s3"
     )
     assert said[0] == ["samples", "40"]
-    assert said[1] == ["top-1", f"{found.top1:.2%}", "float", "100.00%"]
+    assert said[1] == ["top-1", f"{found.top1 * 100:.2f}", "%", "float", "100.00", "%"]
     assert said[2][0] == "top-5"
-    assert said[3] == ["agreement", "with", "float", f"{found.agreement:.2%}"]
+    assert said[3] == ["agreement", "with", "float", f"{found.agreement * 100:.2f}", "%"]
     assert said[4] == ["net", "flips", f"{found.net_flips:+d}"]
     fidelity = found.outputs["scores"]
     assert said[-1][:3] == ["scores", f"{fidelity.snr_db:.1f}", f"{fidelity.cosine:.6f}"]

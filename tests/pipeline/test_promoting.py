@@ -134,7 +134,7 @@ def test_a_budget_is_kept(target: str, budget: float) -> None:
     assert share(found) <= budget
     if budget == 0.02:
         assert promoted(found) == set()
-        line = "there is none left that gains anything within 2.0% of the multiply-accumulates."
+        line = "there is none left that gains anything within 2.0 % of the multiply-accumulates."
         assert told(found) == [f"no layer was promoted: {line}"]
         assert found.program.constants == plain.program.constants
         assert found.formats == plain.formats
@@ -143,7 +143,7 @@ def test_a_budget_is_kept(target: str, budget: float) -> None:
     assert after < before
     count = "one layer" if len(promoted(found)) == 1 else f"{len(promoted(found))} layers"
     assert told(found)[0] == (
-        f"{count} in int16 ({share(found):.1%} of the multiply-accumulates): "
+        f"{count} in int16 ({100 * share(found):.1f} % of the multiply-accumulates): "
         f"drop {drop(plain):.2f} → {drop(found):.2f} points, "
         f"{-10 * np.log10(before):.1f} → {-10 * np.log10(after):.1f} dB at the outputs."
     )
@@ -176,14 +176,14 @@ def test_a_drop_that_a_budget_does_not_reach() -> None:
     found = tinsmith.quantize(NET, DATA, "esp32s3", max_drop=0.01, int16_budget=0.1)
     assert 0 < share(found) <= 0.1
     missed = (
-        f"a drop of 0.01 points is not reached within 10.0% of the multiply-accumulates: {drop(found):.3g} are left."
+        f"a drop of 0.01 points is not reached within 10.0 % of the multiply-accumulates: {drop(found):.3g} are left."
     )
     assert told(found)[-1] == missed
     nothing = tinsmith.quantize(NET, DATA, "esp32s3", max_drop=0.01, int16_budget=0.02)
     assert promoted(nothing) == set()
     assert [note.split(":")[0] for note in told(nothing)] == [
         "no layer was promoted",
-        "a drop of 0.01 points is not reached within 2.0% of the multiply-accumulates",
+        "a drop of 0.01 points is not reached within 2.0 % of the multiply-accumulates",
     ]
 
 
@@ -259,7 +259,7 @@ def test_layers_in_int16_by_name_are_no_promotion() -> None:
     found = fast(int16=["^classes$"], int16_budget=0.6)
     assert found.placement["classes"].reason == "chosen by '^classes$'"
     assert promoted(found) == {"second", "act2", "flat"}
-    assert "3 layers in int16 (47.4% of" in told(found)[0]
+    assert "3 layers in int16 (47.4 % of" in told(found)[0]
     every = fast(int16=["."], max_drop=50.0, int16_budget=0.5)
     assert told(every) == [f"no layer had to go to int16: the drop is {drop(every):.2f} points."]
     assert told(fast(int16=["."], int16_budget=0.5))[0].startswith("no layer was promoted: there is none left")
@@ -379,7 +379,7 @@ def test_what_the_chip_refuses_is_not_promoted(monkeypatch: pytest.MonkeyPatch) 
     assert "a drop of 0 points is not reached" in told(some)[-1]
     monkeypatch.setattr(promoting._Promoting, "_trial", refusing(0))
     assert told(fast(int16_budget=1.0)) == [
-        "no layer was promoted: int16 within 100.0% of the multiply-accumulates does not bring the outputs closer."
+        "no layer was promoted: int16 within 100.0 % of the multiply-accumulates does not bring the outputs closer."
     ]
     assert [note.split(":")[0] for note in told(fast(max_drop=0.0))] == [
         "no layer was promoted",
@@ -395,7 +395,7 @@ def test_the_command_says_what_became_of_it(tmp_path: Path) -> None:
     common = ("quantize", tmp_path / "model.onnx", "--data", tmp_path / "data.npy", "--effort", "fast", "-o", tmp_path)
     said = ok(*common, "--int16-budget", "10%", "--max-drop", "0.5", "--labels", tmp_path / "labels.npy", "--table")
     notes = [line for line in said.splitlines() if line.startswith("note: ")]
-    assert any(" in int16 (3.9% of the multiply-accumulates): accuracy lost " in note for note in notes)
+    assert any(" in int16 (3.9 % of the multiply-accumulates): accuracy lost " in note for note in notes)
     assert "note: now int16 in the file: 'scores'. Scopes with bits = 8 keep layers in int8." in notes
     assert "promoted for" in said
     assert "labels_sha256" in tinsmith.read(tmp_path / "model.espdl").metadata

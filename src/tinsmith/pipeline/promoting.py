@@ -13,6 +13,7 @@ from tinsmith.pipeline.choosing import State, workshop
 from tinsmith.pipeline.opening import Opened, Progress
 from tinsmith.recipe import Recipe
 from tinsmith.targets import Target
+from tinsmith.units import percent
 
 if TYPE_CHECKING:
     from tinsmith.algorithms.draft import Draft, Workshop
@@ -236,7 +237,7 @@ class _Promoting:
         count = sum(after != self.before.widths[name] for name, after in done.widths.items())
         layers = "one layer" if count == 1 else f"{count} layers"
         share = sum(step.share for step in steps)
-        notes = [f"{layers} in int16 ({share:.1%} of the multiply-accumulates): {self._kind} {points}, {gained}."]
+        notes = [f"{layers} in int16 ({percent(share)} of the multiply-accumulates): {self._kind} {points}, {gained}."]
         ends = [v.name for v in (*self.shop.network.inputs, *self.shop.network.outputs)]
         wide = [name for name in ends if self._widened(name, done)]
         if wide:
@@ -274,7 +275,7 @@ class _Promoting:
 
     def _bound(self) -> str:
         budget = self.recipe.int16_budget
-        return "" if budget is None else f" within {budget:.1%} of the multiply-accumulates"
+        return "" if budget is None else f" within {percent(budget)} of the multiply-accumulates"
 
     def _widened(self, name: str, done: _Trial) -> bool:
         before, after = (draft.formats.values.get(name) for draft in (self.before.draft, done.draft))
@@ -286,7 +287,7 @@ def _nodes(steps: Steps) -> frozenset[str]:
 
 
 def _reason(share: float) -> str:
-    return f"promoted for {f'{share:.1%}' if share >= _SMALLEST_SHARE else 'less than 0.1%'} of the output noise"
+    return f"promoted for {percent(share) if share >= _SMALLEST_SHARE else 'less than 0.1 %'} of the output noise"
 
 
 def _table(operands: Sequence[Operand], outputs: Outputs) -> dict[str, np.ndarray]:

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from tinsmith.calibrate.guidance import LEAST_FOR_HALVES, LEAST_FOR_OUTLIERS, MANY, Guidance, Methods
 from tinsmith.report.terminal import plain_table
+from tinsmith.units import percent
 
 _SHOWN = 10
 _NOTHING = 0.05
@@ -32,7 +33,7 @@ def _stability(found: Guidance) -> str:
     if found.stable is None:
         return f"cannot be told from fewer than {LEAST_FOR_HALVES} samples: add samples"
     counted = f"{len(found.unstable)} of {found.values} values would take another exponent from half of the samples"
-    return f"stable: {counted}" if found.stable else f"add samples: {counted} (up to {MANY:.0%} are usual)"
+    return f"stable: {counted}" if found.stable else f"add samples: {counted} (up to {percent(MANY, 0)} are usual)"
 
 
 def _listed(items: list[str]) -> str:

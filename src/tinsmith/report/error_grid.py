@@ -8,6 +8,7 @@ from rich.table import Table
 
 from tinsmith.report.layer_error import LayerError
 from tinsmith.report.terminal import plain_table
+from tinsmith.units import percent
 
 _BAR = 12
 
@@ -32,7 +33,7 @@ def error_grid(
     for error in ranked[:most]:
         shown = decisive[error.layer]
         bar = "█" * round(_BAR * shown.noise / largest) if 0 < largest < float("inf") else ""
-        figures = [f"{error.noise:.3%}", f"{error.snr_db:.1f}", f"{error.cosine:.6f}", f"{error.mse:.3g}"]
-        extra = [f"{shown.noise:.4%}"] if lonely else []
+        figures = [percent(error.noise, 3), f"{error.snr_db:.1f}", f"{error.cosine:.6f}", f"{error.mse:.3g}"]
+        extra = [percent(shown.noise, 4)] if lonely else []
         table.add_row(error.layer, error.operator, error.precision, *figures, *extra, bar)
     return table

@@ -23,7 +23,7 @@ from tinsmith.program import Program
 from tinsmith.report.dispatch import LayerChoice, exponents_text
 from tinsmith.report.tally import Evaluation
 from tinsmith.targets import TARGETS, Saturation, Target
-from tinsmith.units import size
+from tinsmith.units import percent, size
 
 Array = NDArray[Any]
 
@@ -74,7 +74,7 @@ def dispatch_grid(layers: Sequence[LayerChoice]) -> Table:
         why = f"within {layer.fused!r}" if layer.fused else layer.reason
         output = "" if layer.output is None else str(layer.output)
         weights = exponents_text(layer.weights)
-        work = f"{layer.macs / everything:.1%}" if layer.macs else ""
+        work = percent(layer.macs / everything) if layer.macs else ""
         table.add_row(layer.layer, layer.operator, layer.precision, weights, output, work, why)
     return table
 
@@ -92,7 +92,7 @@ def evaluation_tables(found: Evaluation) -> list[Table]:
         ("agreement with float", found.agreement, None),
     ):
         if ours is not None:
-            grid.add_row(name, f"{ours:.2%}", "" if theirs is None else f"float {theirs:.2%}")
+            grid.add_row(name, percent(ours, 2), "" if theirs is None else f"float {percent(theirs, 2)}")
     if found.net_flips is not None:
         grid.add_row("net flips", f"{found.net_flips:+d}", "")
     if found.saturated:

@@ -9,6 +9,7 @@ from tinsmith.ops.call import Array
 from tinsmith.program import Program
 from tinsmith.simulator.run import Simulator
 from tinsmith.targets import Saturation, Target
+from tinsmith.units import percent
 
 
 def headroom(program: Program, target: Target, samples: Sequence[Mapping[str, Array]]) -> tuple[str, ...]:
@@ -54,7 +55,7 @@ def headroom(program: Program, target: Target, samples: Sequence[Mapping[str, Ar
         layers = "1 layer" if len(shares) == 1 else f"{len(shares)} layers"
         lines.append(
             f"{layers} could saturate the accumulators on extreme input; {seen} the fullest, {name!r}, used at most "
-            f"{min(shares[name], 1.0):.0%} of the range."
+            f"{percent(min(shares[name], 1.0), 0)} of the range."
         )
     return tuple(lines)
 

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from tinsmith.report.compare.result import Comparison, TensorRow
 from tinsmith.report.terminal import plain_table
+from tinsmith.units import percent
 
 SHOWN = 20
 """Tensors, and constants, that are shown where not all are asked for."""
@@ -49,7 +50,7 @@ def comparison_table(rows: Sequence[TensorRow]) -> Table:
     )
     for row in rows:
         node = f"{row.operator} {row.node}" if row.node else ""
-        amounts = [f"{row.mismatches:,}", f"{row.share:.2%}", f"{row.largest:.4g}", _steps(row)]
+        amounts = [f"{row.mismatches:,}", percent(row.share, 2), f"{row.largest:.4g}", _steps(row)]
         closeness = [f"{row.cosine:.6f}", _decibels(row), f"{row.loss_db:.1f}" if row.loss_db else ""]
         table.add_row(row.name, node, row.first, row.second, *amounts, *closeness)
     return table
@@ -77,7 +78,7 @@ def _places(found: Comparison) -> list[str]:
     if first is not None:
         at = f" at {list(first.at)}" if first.at is not None else ""
         by = f"by at most {_steps(first)} steps, {first.largest:.4g}{at}"
-        amount = f"{first.mismatches:,} of {first.elements:,} elements ({first.share:.2%}) differ, {by}"
+        amount = f"{first.mismatches:,} of {first.elements:,} elements ({percent(first.share, 2)}) differ, {by}"
         lines = [f"First divergence: {first.layer}: {amount}."]
         if first.first != first.second:
             lines.append(
