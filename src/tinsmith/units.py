@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from math import inf
 
+KIB = 1024
+MIB = 1024 * KIB
+
 _SIZES = ("bytes", "KiB", "MiB", "GiB")
 
 

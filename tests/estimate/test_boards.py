@@ -8,8 +8,6 @@ from tinsmith.errors import RecipeError
 from tinsmith.estimate.boards import (
     BOARDS,
     INTERNAL,
-    KIB,
-    MIB,
     Board,
     board_with,
     boards_with,
@@ -18,6 +16,7 @@ from tinsmith.estimate.boards import (
     own_board,
 )
 from tinsmith.targets import TARGETS
+from tinsmith.units import KIB, MIB
 
 
 @pytest.mark.parametrize("board", BOARDS.values(), ids=lambda board: board.name)

@@ -10,11 +10,12 @@ import pytest
 from tests.estimate.published import program as published
 from tests.estimate.published import rows
 from tests.shared import shared_path
-from tinsmith.estimate.boards import KIB, MIB, find_board, own_board
+from tinsmith.estimate.boards import find_board, own_board
 from tinsmith.estimate.fit import Application, Need, fit
 from tinsmith.estimate.memory import MemoryPlan, plan_memory
 from tinsmith.estimate.parameters import parameter_bytes
 from tinsmith.targets import find
+from tinsmith.units import KIB, MIB
 
 NOTHING = Application(0, 0, 0)
 

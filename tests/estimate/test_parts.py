@@ -91,7 +91,7 @@ def test_what_is_said_to_be_saved_is_what_the_parts_take_less(channels: int, fil
 
 def test_a_layer_that_cannot_be_split_is_told_to_have_fewer_channels() -> None:
     (slow,) = slow_nodes(conv(512, 512).program("t0"), S3)
-    assert slow.remedy.endswith("KB: fewer channels.")
+    assert slow.remedy.endswith(" KiB: fewer channels.")
     (small,) = slow_nodes(conv(64, 256).program("t0"), S3)
     assert IN_PARTS in small.remedy
     assert small.gain_ms > 0

@@ -16,9 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from tinsmith.errors import RecipeError
-
-KIB = 1024
-MIB = 1024 * KIB
+from tinsmith.units import KIB, MIB
 
 _MODULE = re.compile(r"N(\d{1,3})(?:R(\d{1,3}))?V?", re.IGNORECASE)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from tinsmith.estimate.boards import KIB, MIB, Board
+from tinsmith.estimate.boards import Board
 from tinsmith.estimate.memory import MemoryPlan
-from tinsmith.units import size
+from tinsmith.units import KIB, MIB, size
 
 BEFORE_APPLICATION = 64 * KIB
 """Flash before the first application: bootloader, partition table, settings (ESP-IDF's default layout)."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from tinsmith.ops.work import Kernel
+from tinsmith.units import KIB, MIB
 
 Rate = str | float
 """Cycles: the name of a fitted constant, or a number that was not fitted."""
@@ -54,11 +55,10 @@ def _line(size: int, megahertz: float = 80.0) -> float:
     return (20 + 2 * size) / megahertz * 1000 / size
 
 
-MIB = 1024 * 1024
 CHIPS: Mapping[str, Chip] = MappingProxyType(
     {
-        "esp32s3": Chip(megahertz=240.0, cache=64 * 1024, flash=_line(64), psram=8 * MIB),
-        "esp32p4": Chip(megahertz=360.0, cache=256 * 1024, flash=_line(128), psram=32 * MIB),
+        "esp32s3": Chip(megahertz=240.0, cache=64 * KIB, flash=_line(64), psram=8 * MIB),
+        "esp32p4": Chip(megahertz=360.0, cache=256 * KIB, flash=_line(128), psram=32 * MIB),
     }
 )
 

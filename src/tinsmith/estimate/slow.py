@@ -12,6 +12,7 @@ from tinsmith.estimate.work import NodeWork, works
 from tinsmith.ops.work import GONE, Kernel, Work
 from tinsmith.program import Node, Program
 from tinsmith.targets import Target
+from tinsmith.units import KIB
 
 WORTH = 0.001
 """Share of the program's time that a remedy must save to be named."""
@@ -105,9 +106,9 @@ def _large_weights(node: NodeWork, clock: _Clock) -> Iterator[SlowNode]:
         remedy, gain = "fewer channels", clock.time(node) - clock.time(replace(node, work=replace(work, panel=0)))
     yield SlowNode(
         node.node,
-        f"its {work.panel / 1024:.0f} KiB of weights do not stay in the cache of {clock.cache // 1024} KiB and come "
+        f"its {work.panel / KIB:.0f} KiB of weights do not stay in the cache of {clock.cache // KIB} KiB and come "
         f"from {'PSRAM' if clock.place == 'psram' else 'flash'} {work.passes:,} times.",
-        f"Keep a layer's weights below {room // 1024} KiB: {remedy}.",
+        f"Keep a layer's weights below {room // KIB} KiB: {remedy}.",
         gain,
     )
 

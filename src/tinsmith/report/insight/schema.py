@@ -171,7 +171,7 @@ class Layer:
         outputs: Names of the values it computes.
         shape: Of its first output, in the file's layout.
         macs: Multiply-accumulates.
-        parameter_bytes: Of its constants in the file.
+        parameter_bytes: Of the constants that it reads: of a table of embeddings no more than it gives.
         output_bytes: Of its outputs.
         single_ms, dual_ms: Estimated time on one core and on two; None where there is no model of the chip.
         accumulated: Noise at its output with all layers before it; None without data, or where it only moves data.
