@@ -137,7 +137,7 @@ class _Walk:
         self.target = target
         self.count = len(samples)
         self.steps = steps(network, formats)
-        self.reads = Counter(name for step in self.steps for name in _read(step))
+        self.reads = Counter(operand.name for step in self.steps for operand in step.inputs)
         self.kept = {operand.name for operand in network.outputs}
         self.floats = {o.name: [np.asarray(s[o.name]) for s in samples] for o in network.inputs}
         self.chips = {o.name: [self._first(o, s[o.name]) for s in samples] for o in network.inputs}
@@ -165,12 +165,14 @@ class _Walk:
         floats, means = self._in_floats(step, weighted.channels if isinstance(weighted, Weighted) else None)
         if isinstance(weighted, Weighted) and self.bits[node.name] != 32:
             node = self._adjusted(step, weighted, means, adjust)
-        exact = Exact(_alone(replace(step, node=node)), self.formats, self.bits, self.target)
+        own = replace(step, node=node)
+        alone = Network(own.nodes, own.inputs, own.outputs)
+        exact = Exact(alone, self.formats, self.bits, self.target)
         chips = self._all(lambda index: exact.run({name: self.chips[name][index] for name in exact.inputs}))
         for output in step.outputs:
             self.floats[output.name] = [result[output.name] for result in floats]
             self.chips[output.name] = [result[output.name] for result in chips]
-        for name in _read(step):
+        for name in [operand.name for operand in step.inputs]:
             self.reads[name] -= 1
             if not self.reads[name] and name not in self.kept:
                 self.floats.pop(name, None)
@@ -180,7 +182,7 @@ class _Walk:
     def _in_floats(self, step: Step, axis: int | None) -> tuple[list[dict[str, Array]], NDArray[np.float64]]:
         """The step's outputs of every sample, and the mean of each channel before the activation."""
         before = step.node.outputs[0].name
-        run = FloatNodes(_nodes(step), list(dict.fromkeys((*step.outputs, step.node.outputs[0]))))
+        run = FloatNodes(step.nodes, list(dict.fromkeys((*step.outputs, step.node.outputs[0]))))
         kept = {output.name for output in step.outputs}
 
         def one(index: int) -> tuple[dict[str, Array], NDArray[np.float64]]:
@@ -285,21 +287,3 @@ def channel_means(array: Array, axis: int) -> NDArray[np.float64]:
     axis %= array.ndim
     found: NDArray[np.float64] = array.mean(axis=tuple(d for d in range(array.ndim) if d != axis), dtype=np.float64)
     return found
-
-
-def _alone(step: Step) -> Network:
-    nodes = _nodes(step)
-    read = {i.name: i for node in nodes for i in node.inputs if i is not None and i.const is None}
-    return Network(nodes, tuple(read[name] for name in _read(step)), step.outputs)
-
-
-def _nodes(step: Step) -> tuple[FloatNode, ...]:
-    return (step.node,) if step.fused is None else (step.node, step.fused)
-
-
-def _read(step: Step) -> list[str]:
-    """Values the step reads, once each."""
-    nodes = _nodes(step)
-    made = {output.name for node in nodes for output in node.outputs}
-    names = [i.name for node in nodes for i in node.inputs if i is not None and i.const is None]
-    return [name for name in dict.fromkeys(names) if name not in made]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,6 +17,30 @@ class Step:
 
     node: FloatNode
     fused: FloatNode | None = None
+
+    @property
+    def nodes(self) -> tuple[FloatNode, ...]:
+        """One or both."""
+        return (self.node,) if self.fused is None else (self.node, self.fused)
+
+    @property
+    def inputs(self) -> tuple[Operand, ...]:
+        """What it reads that is computed outside of it, each once."""
+        made = {output.name for node in self.nodes for output in node.outputs}
+        read = {i.name: i for node in self.nodes for i in node.inputs if i is not None and i.const is None}
+        return tuple(operand for name, operand in read.items() if name not in made)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the nodes of the user's graph that it does the work of."""
+        return tuple(dict.fromkeys(source for node in self.nodes for source in node.sources))
+
+    @property
+    def whole(self) -> FloatNode:
+        """The float function of both as one node."""
+        if self.fused is None:
+            return self.node
+        return replace(self.node, outputs=self.fused.outputs, body=(*(self.node.body or (self.node,)), self.fused))
 
     @property
     def outputs(self) -> tuple[Operand, ...]:

@@ -121,7 +121,7 @@ def error_of(step: Step, quantized: Quantized, found: Sequence[Sums]) -> LayerEr
         float(np.mean([result.cosine for result in results])),
         float(np.mean([result.mse for result in results])),
         "" if step.fused is None else step.fused.name,
-        tuple(dict.fromkeys((*step.node.sources, *(() if step.fused is None else step.fused.sources)))),
+        step.sources,
     )
 
 

@@ -17,7 +17,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -144,9 +143,7 @@ class _Carried:
         self.watched = watched
         floats = {node.name: node for node in network.nodes}
         self._nodes = [
-            _merged(node, steps[node.name].fused if node.name in steps else None, floats)
-            for node in network.nodes
-            if node.name not in inside
+            _of_floats(node, steps.get(node.name), floats) for node in network.nodes if node.name not in inside
         ]
         self._last = {i.name: k for k, node in enumerate(self._nodes) for i in node.inputs if i is not None}
         self._last |= dict.fromkeys(watched, len(self._nodes))
@@ -237,14 +234,10 @@ class _OnChip:
     """A layer as the chip computes it, from real numbers to real numbers."""
 
     def __init__(self, quantized: Quantized, step: Step) -> None:
-        nodes = (step.node,) if step.fused is None else (step.node, step.fused)
-        made = {output.name for node in nodes for output in node.outputs}
-        read = {i.name: i for node in nodes for i in node.inputs if i is not None and i.const is None}
-        inputs = tuple(operand for name, operand in read.items() if name not in made)
-        outputs = tuple(float_outputs(step))
+        network = Network(step.nodes, step.inputs, tuple(float_outputs(step)))
         bits = {name: decision.bits for name, decision in quantized.placement.items()}
         self._formats = quantized.formats
-        self._exact = Exact(Network(nodes, inputs, outputs), quantized.formats, bits, quantized.target, checked=True)
+        self._exact = Exact(network, quantized.formats, bits, quantized.target, checked=True)
 
     def __call__(self, values: Mapping[str, Array]) -> Values:
         found = self._exact.run(values)
@@ -254,12 +247,10 @@ class _OnChip:
         }
 
 
-def _merged(node: FloatNode, activation: FloatNode | None, floats: Mapping[str, FloatNode]) -> FloatNode:
+def _of_floats(node: FloatNode, step: Step | None, floats: Mapping[str, FloatNode]) -> FloatNode:
     """A node of the float network and its activation as one."""
-    if activation is None:
-        return node
-    behind = floats[activation.name]
-    return replace(node, outputs=behind.outputs, body=(*(node.body or (node,)), behind))
+    activation = None if step is None else step.fused
+    return node if activation is None else Step(node, floats[activation.name]).whole
 
 
 def _through(run: FloatNodes, clean: Values, errors: Sequence[Values], pool: ThreadPoolExecutor | None) -> None:

@@ -64,14 +64,11 @@ class Emulated:
 
     def __init__(self, quantized: Quantized, step: Step, real: Step) -> None:
         self.step, self.real = step, real
-        nodes = _nodes(step)
-        made = {output.name for node in nodes for output in node.outputs}
-        read = {i.name: i for node in nodes for i in node.inputs if i is not None and i.const is None}
-        self.inputs: tuple[Operand, ...] = tuple(operand for name, operand in read.items() if name not in made)
+        self.inputs: tuple[Operand, ...] = step.inputs
         self._quantized = quantized
-        self._network = Network(nodes, self.inputs, step.outputs)
+        self._network = Network(step.nodes, self.inputs, step.outputs)
         self._bits = {name: decision.bits for name, decision in quantized.placement.items()}
-        self._clean = FloatNodes(_nodes(real), step.outputs)
+        self._clean = FloatNodes(real.nodes, step.outputs)
         self.weights = weights_index(step.node, quantized)
         chosen = self.weights_format
         self._chip = self._clean
@@ -92,7 +89,7 @@ class Emulated:
         """In which format a value arrives; the coarsest where it is read several times."""
         found = [
             self._quantized.formats.at(node.name, index, value)
-            for node in _nodes(self.step)
+            for node in self.step.nodes
             for index, operand in enumerate(node.inputs)
             if operand is not None and operand.name == value
         ]
@@ -169,7 +166,7 @@ class Emulated:
         assert operand.const is not None
         inputs = list(node.inputs)
         inputs[index] = replace(operand, const=np.asarray(change(operand.const), np.float32))
-        return FloatNodes(_nodes(replace(step, node=replace(node, inputs=tuple(inputs)))), step.outputs)
+        return FloatNodes(replace(step, node=replace(node, inputs=tuple(inputs))).nodes, step.outputs)
 
     def _both(self, values: Values) -> tuple[dict[str, Array], dict[str, Array]]:
         """The float function of rounded numbers, and the chip's result, of one sample; computed once."""
@@ -200,16 +197,10 @@ def merged(network: Network, steps: Sequence[Step]) -> tuple[Network, dict[str, 
     def every() -> Iterator[FloatNode]:
         for node in network.nodes:
             step = real.get(node.name)
-            if step is not None and step.fused is not None:
-                yield replace(node, outputs=step.fused.outputs, body=(*(node.body or (node,)), step.fused))
-            elif node.name not in fused:
-                yield node
+            if node.name not in fused:
+                yield node if step is None else step.whole
 
     return replace(network, nodes=tuple(every())), real
-
-
-def _nodes(step: Step) -> tuple[FloatNode, ...]:
-    return (step.node,) if step.fused is None else (step.node, step.fused)
 
 
 def _sum(array: Array, chip: Array, plain: Array) -> Array:

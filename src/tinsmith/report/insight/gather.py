@@ -154,10 +154,8 @@ def _identified(layers: tuple[Layer, ...], quantized: Quantized) -> list[tuple[s
     by_value: dict[str, tuple[str, tuple[str, ...], str]] = {}
     origins = {output.name: node.sources for node in quantized.network.nodes for output in node.outputs}
     for step in analysed_layers(quantized):
-        nodes = (step.node,) if step.fused is None else (step.node, step.fused)
-        sources = tuple(dict.fromkeys(source for node in nodes for source in node.sources))
-        for output in (output for node in nodes for output in node.outputs):
-            by_value[output.name] = (step.node.name, sources, step.outputs[0].name)
+        for output in (output for node in step.nodes for output in node.outputs):
+            by_value[output.name] = (step.node.name, step.sources, step.outputs[0].name)
     taken: set[str] = set()
     identified = []
     for layer in layers:
