@@ -203,7 +203,7 @@ _BOARD: tuple[Callable[[Any], Any], ...] = (
 )
 _LOOKING: tuple[Callable[[Any], Any], ...] = (
     click.option(
-        "--on", type=data_path, metavar="PATH", help="Samples to analyse; better others.  [default: those of --data]"
+        "--on", type=data_path, metavar="PATH", help="Samples to analyze; better others.  [default: those of --data]"
     ),
     click.option(
         "--analyzed",
@@ -211,7 +211,7 @@ _LOOKING: tuple[Callable[[Any], Any], ...] = (
         default=32,
         show_default=True,
         metavar="N",
-        help="Analyse at most N samples.",
+        help="Analyze at most N samples.",
     ),
 )
 

@@ -69,12 +69,12 @@ def _is_espdl(path: Path) -> bool:
 
 def perms_of(source: Any) -> dict[str, Perm]:
     """Of a `Quantized`, how each value of the program is laid out."""
-    from tinsmith.lower import lower
+    from tinsmith.lower.lowerer import homes_in
 
     if not hasattr(source, "placement"):
         return {}
     bits = {name: decision.bits for name, decision in source.placement.items()}
-    homes = lower(source.network, source.formats, bits, source.target).homes
+    homes = homes_in(source.program, source.network, source.formats, bits, source.target) or {}
     return {home.root: home.perm for name, home in homes.items() if home.root == name}
 
 
