@@ -70,6 +70,11 @@ class Quantized:
     calibration: Guidance | None = None
     unrounded: Network | None = None
 
+    @property
+    def widths(self) -> dict[str, int]:
+        """Width of each node by name: 8, 16, or 32 for float."""
+        return {name: decision.bits for name, decision in self.placement.items()}
+
     def simulate(
         self, inputs: ArrayLike | Mapping[str, ArrayLike], *, save_all: bool = False, compiled: bool = True
     ) -> dict[str, Array]:

@@ -63,8 +63,7 @@ class Beside:
     """
 
     def __init__(self, quantized: Quantized, values: Iterable[Operand], most: int | None = None) -> None:
-        bits = {name: decision.bits for name, decision in quantized.placement.items()}
-        found = homes_in(quantized.program, quantized.network, quantized.formats, bits, quantized.target)
+        found = homes_in(quantized.program, quantized.network, quantized.formats, quantized.widths, quantized.target)
         if found is None:
             raise ProgramError(
                 "is not what its network and formats give.",

@@ -69,8 +69,7 @@ class Diagnosis:
         self._remedies = remedies
         self._noise = noise
         self._nodes = {node.name: node for node in quantized.network.nodes}
-        bits = {name: decision.bits for name, decision in quantized.placement.items()}
-        self._groups: Groups = group(quantized.network, bits, quantized.target)
+        self._groups: Groups = group(quantized.network, quantized.widths, quantized.target)
 
     def causes(self, layer: str) -> tuple[Cause, ...]:
         """The causes of a layer's noise, the one that explains most first."""

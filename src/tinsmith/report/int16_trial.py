@@ -42,7 +42,7 @@ class Int16Trial:
         self.count = len(samples)
         self._quantized = quantized
         self._target = quantized.target
-        self._bits = {name: decision.bits for name, decision in quantized.placement.items()}
+        self._bits = quantized.widths
         self._real = reference(quantized)
         self._units = units(quantized.network, self._bits, self._target)
         whole = network_of(quantized.model)

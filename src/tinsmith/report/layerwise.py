@@ -235,9 +235,8 @@ class _OnChip:
 
     def __init__(self, quantized: Quantized, step: Step) -> None:
         network = Network(step.nodes, step.inputs, tuple(float_outputs(step)))
-        bits = {name: decision.bits for name, decision in quantized.placement.items()}
         self._formats = quantized.formats
-        self._exact = Exact(network, quantized.formats, bits, quantized.target, checked=True)
+        self._exact = Exact(network, quantized.formats, quantized.widths, quantized.target, checked=True)
 
     def __call__(self, values: Mapping[str, Array]) -> Values:
         found = self._exact.run(values)

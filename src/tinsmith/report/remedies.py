@@ -47,7 +47,7 @@ class Remedies:
         self._quantized = quantized
         self._calibrated = calibrated
         self._places = places
-        self._bits = {name: decision.bits for name, decision in quantized.placement.items()}
+        self._bits = quantized.widths
         self._units: Units = units(quantized.network, self._bits, quantized.target)
         self._makers = {output.name: node for node in quantized.network.nodes for output in node.outputs}
         self._groups = group(quantized.network, self._bits, quantized.target)

@@ -67,7 +67,7 @@ class Emulated:
         self.inputs: tuple[Operand, ...] = step.inputs
         self._quantized = quantized
         self._network = Network(step.nodes, self.inputs, step.outputs)
-        self._bits = {name: decision.bits for name, decision in quantized.placement.items()}
+        self._bits = quantized.widths
         self._clean = FloatNodes(real.nodes, step.outputs)
         self.weights = weights_index(step.node, quantized)
         chosen = self.weights_format

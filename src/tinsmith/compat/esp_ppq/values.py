@@ -102,7 +102,7 @@ def _of_quantized(graph: BaseGraph) -> Values:
     quantized = graph.quantized
     assert quantized is not None
     network = quantized.network
-    bits = {name: decision.bits for name, decision in quantized.placement.items()}
+    bits = quantized.widths
     homes = lower(network, quantized.formats, bits, quantized.target).homes
     operands = [*network.inputs, *(output for node in network.nodes for output in node.outputs)]
     shapes = {operand.name: operand.shape for operand in operands}

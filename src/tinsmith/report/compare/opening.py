@@ -73,8 +73,7 @@ def perms_of(source: Any) -> dict[str, Perm]:
 
     if not hasattr(source, "placement"):
         return {}
-    bits = {name: decision.bits for name, decision in source.placement.items()}
-    homes = homes_in(source.program, source.network, source.formats, bits, source.target) or {}
+    homes = homes_in(source.program, source.network, source.formats, source.widths, source.target) or {}
     return {home.root: home.perm for name, home in homes.items() if home.root == name}
 
 
