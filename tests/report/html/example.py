@@ -221,7 +221,9 @@ def mobilenet(internal: int = 0) -> Insight:
         board="esp32-s3-korvo-2",
         boards=(
             BoardFit("esp32-s3-korvo-2", True),
-            BoardFit("esp32-s3-devkitc-1-n8", False, ("3.29 MiB of PSRAM: it has none", "a bigger partition")),
+            BoardFit(
+                "esp32-s3-devkitc-1-n8", False, ("memory (PSRAM): it has none",), "Leave the parameters in flash."
+            ),
         ),
         actions=(
             _WIDEN,

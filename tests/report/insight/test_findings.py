@@ -64,7 +64,7 @@ def test_what_is_missing_on_the_board_is_said() -> None:
 
 
 def test_what_would_help_is_said_with_what_is_missing() -> None:
-    board = BoardFit("c", False, (*NO_RAM.missing, "Leave the parameters in flash."))
+    board = BoardFit("c", False, NO_RAM.missing, "Leave the parameters in flash.")
     assert asked("memory", boards=(board,)).detail.endswith("1.5 MiB missing. Leave the parameters in flash.")
     assert asked("flash", boards=(board,)).detail == "Fits c."
 

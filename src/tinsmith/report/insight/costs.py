@@ -74,10 +74,7 @@ def costs(
         speed=None if times is None else _speed(times, latency(program, target, "flash")),
         why_no_speed=no_model(target) or "",
         board="" if chosen is None else chosen.name,
-        boards=tuple(
-            BoardFit(found.board.name, found.fits, (*found.missing, *([found.remedy] if found.remedy else [])))
-            for found in fits
-        ),
+        boards=tuple(BoardFit(found.board.name, found.fits, found.missing, found.remedy) for found in fits),
         notes=tuple(
             f"{name!r}: ESP-DL's memory planner gives its memory away while it is still needed; compare with the board."
             for name in plan.overwritten

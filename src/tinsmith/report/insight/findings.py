@@ -15,8 +15,6 @@ FLASH_MATTERS = 1.1
 """Times the time with parameters in PSRAM, from which that in flash is worth a word."""
 FEW_BOARDS = 2
 """Up to which the boards that do not fit are named."""
-QUESTIONS = ("flash", "memory")
-"""What `BoardFit.missing` begins with; anything else there is a remedy."""
 _MEASURED = (
     "The float model and data tell: tinsmith report MODEL --data DATA, with --recipe FILE.espdl for this very file."
 )
@@ -89,8 +87,7 @@ def _on(board: BoardFit, missing: Sequence[str]) -> tuple[State, str]:
     """The same of one board; what would help is said, too."""
     if not missing:
         return "good", f"Fits {board.board}."
-    remedies = [text for text in board.missing if not text.startswith(QUESTIONS)]
-    return "bad", " ".join([f"{board.board}: {'; '.join(missing)}.", *remedies])
+    return "bad", f"{board.board}: {'; '.join(missing)}. {board.remedy}".rstrip()
 
 
 def _speed(speed: Speed | None, layers: Sequence[Layer], why_not: str) -> Finding:

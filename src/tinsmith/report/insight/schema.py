@@ -275,12 +275,14 @@ class BoardFit:
     Attributes:
         board: Its name.
         fits: Yes or no.
-        missing: What is missing, each with the number.
+        missing: What is missing, each with the number; begins with the question, ``flash`` or ``memory``.
+        remedy: What would make it fit; empty where it fits or nothing simple is known.
     """
 
     board: str
     fits: bool
     missing: tuple[str, ...] = ()
+    remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
