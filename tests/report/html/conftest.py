@@ -51,7 +51,9 @@ def open_page(chromium: Any, tmp_path: Path) -> Iterator[Open]:
     """Opens the report of an insight; what the browser complains of fails the test."""
     opened: list[Opened] = []
 
-    def show(insight: Insight, width: int = 1280, scheme: str = "light", script: bool = True, motion: str = "reduce") -> Opened:
+    def show(
+        insight: Insight, width: int = 1280, scheme: str = "light", script: bool = True, motion: str = "reduce"
+    ) -> Opened:
         path = tmp_path / f"report{len(opened)}.html"
         path.write_text(page(insight), "utf-8")
         context = chromium.new_context(

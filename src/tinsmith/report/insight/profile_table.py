@@ -22,7 +22,7 @@ def profile_table(insight: Insight, slowest: int | None = None) -> Table:
         "precision",
         "shape",
         "MACs",
-        "constants",
+        "parameters",
         "RAM in use",
         "1 core",
         "2 cores",
