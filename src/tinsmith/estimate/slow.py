@@ -30,12 +30,14 @@ class SlowNode:
         reason: What makes it slow, with its own numbers.
         remedy: The way out; the same text for all nodes with the same one.
         gain_ms: What that saves on one core, estimated: its time less its time with the remedy.
+        in_parts: Whether the remedy is to split it, as `tinsmith.algorithms.split_outputs` does.
     """
 
     node: str
     reason: str
     remedy: str
     gain_ms: float
+    in_parts: bool = False
 
 
 def slow_nodes(program: Program, target: Target, parameters: Place | None = None) -> tuple[SlowNode, ...]:
@@ -110,6 +112,7 @@ def _large_weights(node: NodeWork, clock: _Clock) -> Iterator[SlowNode]:
         f"from {'PSRAM' if clock.place == 'psram' else 'flash'} {work.passes:,} times.",
         f"Keep a layer's weights below {room // KIB} KiB: {remedy}.",
         gain,
+        in_parts=bool(parts),
     )
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tinsmith.report.html.rows import Row
+from tinsmith.report.html.rows import Row, rows_of
+from tinsmith.report.insight.ranking import by_remedy, by_time, gain_of
 
 _SHOWN = 12
 
@@ -40,8 +41,7 @@ class SlowGroup:
 
 def slowest(rows: tuple[Row, ...], shown: int = _SHOWN) -> tuple[Bar, ...]:
     """Those that take longest on one core, the slowest first; empty without times."""
-    timed = [row for row in rows if row.layer.single_ms is not None]
-    timed.sort(key=lambda row: -(row.layer.single_ms or 0.0))
+    timed = rows_of(by_time(row.layer for row in rows), rows)
     longest = max((max(row.layer.single_ms or 0.0, row.layer.dual_ms or 0.0) for row in timed), default=0.0)
     return tuple(
         Bar(row, _length(row.layer.single_ms, longest), _length(row.layer.dual_ms, longest)) for row in timed[:shown]
@@ -54,12 +54,7 @@ def _length(value: float | None, longest: float) -> float | None:
 
 def slow_groups(rows: tuple[Row, ...]) -> tuple[SlowGroup, ...]:
     """Layers that are slow for a reason by what to do about it, the largest gain first."""
-    found: dict[str, list[tuple[float, Row]]] = {}
-    for row in rows:
-        if row.layer.slow is not None:
-            found.setdefault(row.layer.slow.remedy, []).append((row.layer.slow.gain_ms, row))
-    groups = [
-        SlowGroup(remedy, sum(gain for gain, _ in each), tuple(row for _, row in sorted(each, key=lambda x: -x[0])))
-        for remedy, each in found.items()
-    ]
-    return tuple(sorted(groups, key=lambda group: -group.gain_ms))
+    return tuple(
+        SlowGroup(remedy, gain, tuple(rows_of(sorted(slow, key=lambda layer: -gain_of(layer)), rows)))
+        for remedy, gain, slow in by_remedy(row.layer for row in rows)
+    )

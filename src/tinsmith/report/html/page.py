@@ -14,8 +14,9 @@ from tinsmith.report.html.bars import slow_groups, slowest
 from tinsmith.report.html.channels import channels_chart, largest_channel
 from tinsmith.report.html.descent import descent_chart
 from tinsmith.report.html.histogram import histogram_chart
-from tinsmith.report.html.rows import Row, rows
+from tinsmith.report.html.rows import Row, rows, rows_of
 from tinsmith.report.html.timeline import names, timelines
+from tinsmith.report.insight.ranking import by_error
 from tinsmith.report.insight.schema import WORDS, Insight
 
 _PACKAGE = "tinsmith.report.html"
@@ -53,8 +54,7 @@ def page(insight: Insight) -> str:
 
 def _worst(table: tuple[Row, ...]) -> list[Row]:
     """Layers with a cause, the one with the largest error alone first."""
-    found = [row for row in table if row.layer.causes]
-    return sorted(found, key=lambda row: -(row.layer.alone.ratio if row.layer.alone else 0.0))[:_WORST_SHOWN]
+    return rows_of(by_error(row.layer for row in table)[:_WORST_SHOWN], table)
 
 
 def _asset(name: str) -> Markup:

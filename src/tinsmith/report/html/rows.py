@@ -90,3 +90,9 @@ def _readers(outputs: Iterable[str], readers: dict[str, list[int]], layers: Sequ
         yield from (Link(value, step, layers[step].name) for step in found)
         if not found:
             yield Link(value, None)
+
+
+def rows_of(layers: Iterable[Layer], table: Iterable[Row]) -> list[Row]:
+    """The rows of some layers of a table, in the layers' order. Names of layers may be there twice."""
+    known = {id(row.layer): row for row in table}
+    return [known[id(layer)] for layer in layers]

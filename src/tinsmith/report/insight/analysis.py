@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf, isnan, prod
 from typing import TYPE_CHECKING, Any
 
+from tinsmith.algorithms.draft import Progress
 from tinsmith.calibrate.spread import Spread
 from tinsmith.recipe.parts import Preprocessing
 from tinsmith.report.actions import actions
@@ -24,8 +25,6 @@ from tinsmith.report.tensors import TensorStatistics
 if TYPE_CHECKING:
     from tinsmith.quantized import Quantized
 
-Progress = Callable[[str, int, int | None], None]
-
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
@@ -39,7 +38,6 @@ class Analysis:
         causes: Why layers lose accuracy, by layer.
         outputs: The network's outputs beside the float network's.
         actions: What to do about it, the most promising first.
-        saturated: Sums that saturated an accumulator, by node.
     """
 
     samples: int
@@ -49,7 +47,6 @@ class Analysis:
     causes: Mapping[str, tuple[Cause, ...]]
     outputs: tuple[Output, ...]
     actions: tuple[Action, ...]
-    saturated: Mapping[str, int]
 
 
 def analyse(quantized: Quantized, data: Any, samples: int, places: Places, progress: Progress) -> Analysis:
@@ -75,7 +72,7 @@ def analyse(quantized: Quantized, data: Any, samples: int, places: Places, progr
     )
     statistics.reach(extremes(quantized, chosen, statistics.axis))
     alone = layerwise(quantized, chosen, progress=lambda done, total: progress("layer by layer", done, total))
-    outputs, saturated = _at_the_outputs(quantized, chosen, progress)
+    outputs = _at_the_outputs(quantized, chosen, progress)
     found = causes(
         quantized,
         accumulated,
@@ -87,7 +84,7 @@ def analyse(quantized: Quantized, data: Any, samples: int, places: Places, progr
     )
     progress("try remedies", 0, None)
     steps = actions(quantized, accumulated, alone, found, chosen, places=places)
-    return Analysis(len(chosen), accumulated, alone, statistics.histograms(), found, outputs, steps, saturated)
+    return Analysis(len(chosen), accumulated, alone, statistics.histograms(), found, outputs, steps)
 
 
 def noise_of(error: LayerError) -> Noise:
@@ -106,7 +103,7 @@ def _prepared(quantized: Quantized, data: Any, samples: int) -> tuple[Quantized,
 
 def _at_the_outputs(
     quantized: Quantized, samples: Sequence[Mapping[str, Any]], progress: Progress
-) -> tuple[tuple[Output, ...], Mapping[str, int]]:
+) -> tuple[Output, ...]:
     found = evaluate(
         quantized.program,
         samples,
@@ -116,11 +113,10 @@ def _at_the_outputs(
     )
     shapes = {value.name: value.shape for value in quantized.program.outputs}
     answering = next((name for name in found.outputs if 1 < prod(shapes[name]) == max(shapes[name])), None)
-    outputs = tuple(
+    return tuple(
         Output(name, _noise_at(fidelity), found.agreement if name == answering else None)
         for name, fidelity in found.outputs.items()
     )
-    return outputs, found.saturated
 
 
 def _noise_at(fidelity: Fidelity) -> Noise:

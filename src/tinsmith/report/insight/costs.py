@@ -103,7 +103,10 @@ def _memory(plan: MemoryPlan, flash: int, parameters: int) -> Memory:
 
 def _layers(program: Program, target: Target, times: Latency | None, place: Place | None) -> tuple[Layer, ...]:
     zeros = placeholders(program, target)
-    slow = {found.node: Slow(found.reason, found.remedy, found.gain_ms) for found in slow_nodes(program, target, place)}
+    slow = {
+        found.node: Slow(found.reason, found.remedy, found.gain_ms, found.in_parts)
+        for found in slow_nodes(program, target, place)
+    }
     every = zip(
         program.nodes, works(program, target), times.nodes if times else [None] * len(program.nodes), strict=True
     )

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tinsmith import __version__
+from tinsmith.algorithms.draft import Progress
 from tinsmith.errors import DataError, RecipeError
 from tinsmith.espdl.encoder import encode
 from tinsmith.program import Program
@@ -14,7 +15,7 @@ from tinsmith.recipe.whole import RECIPE_KEY, Recipe
 from tinsmith.report.channels import channels
 from tinsmith.report.choices import Choices
 from tinsmith.report.commands import PLACES, Places
-from tinsmith.report.insight.analysis import Analysis, Progress, analyse, noise_of
+from tinsmith.report.insight.analysis import Analysis, analyse, noise_of
 from tinsmith.report.insight.costs import costs
 from tinsmith.report.insight.findings import findings
 from tinsmith.report.insight.schema import Insight, Layer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from tinsmith.report.insight.ranking import by_error, by_time
 from tinsmith.report.insight.schema import WORDS, Action, Insight, Layer
 from tinsmith.report.insight.slow_actions import saves_time
 from tinsmith.units import decibels, milliseconds
@@ -20,8 +21,8 @@ def verdict_lines(insight: Insight) -> list[str]:
     for finding in insight.findings:
         said = f"{WORDS[finding.state]}: {finding.headline}. {finding.detail}".strip()
         lines.append(_line(finding.question, said))
-    lines += _named("error in", [_loses(layer) for layer in _worst(insight)])
-    lines += _named("time in", [f"{_brief(layer.name)}  {_time(layer)}" for layer in _slowest(insight)])
+    lines += _named("error in", [_loses(layer) for layer in by_error(insight.layers)[:_WORST]])
+    lines += _named("time in", [f"{_brief(layer.name)}  {_time(layer)}" for layer in by_time(insight.layers)[:_WORST]])
     for action in _shown(insight.actions):
         effect = f" ({action.effect})" if action.effect else ""
         said = f"{action.title}{effect}" if action.command else f"{action.title}: {action.why}"
@@ -47,12 +48,6 @@ def _named(name: str, texts: list[str]) -> list[str]:
     return [_line(name if index == 0 else "", text) for index, text in enumerate(texts)]
 
 
-def _worst(insight: Insight) -> list[Layer]:
-    """The layers that have a cause, those first that do most to the outputs."""
-    found = [layer for layer in insight.layers if layer.causes]
-    return sorted(found, key=lambda layer: -(0.0 if layer.alone is None else layer.alone.ratio))[:_WORST]
-
-
 def _brief(name: str) -> str:
     """A name that does not fill lines: its ends, where it is long, and no line breaks."""
     text = name if name.isprintable() else repr(name)[1:-1]
@@ -70,11 +65,6 @@ def _loses(layer: Layer) -> str:
     alone = "" if layer.alone is None else f", {decibels(layer.alone.snr_db)} alone"
     evidence = _briefly(layer.causes[0].evidence, (*layer.inputs, *layer.outputs))
     return f"{_brief(layer.name)}{alone}: {layer.causes[0].kind}. {evidence}"
-
-
-def _slowest(insight: Insight) -> list[Layer]:
-    timed = [layer for layer in insight.layers if layer.single_ms is not None]
-    return sorted(timed, key=lambda layer: -(layer.single_ms or 0.0))[:_WORST]
 
 
 def _time(layer: Layer) -> str:

@@ -50,6 +50,7 @@ class Action:
         command: To copy: a command line, or the line of Python where no command does it. May be empty.
         effect: What it brings, measured or estimated, and which of both; empty where nobody tried.
         layers: Names of the layers concerned.
+        question: Which of the verdicts it is about.
     """
 
     title: str
@@ -57,6 +58,7 @@ class Action:
     command: str = ""
     effect: str = ""
     layers: tuple[str, ...] = ()
+    question: Question = "accuracy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +152,13 @@ class Slow:
         reason: What makes it slow.
         remedy: The way out.
         gain_ms: What that would save, estimated.
+        in_parts: Whether the remedy is to split the layer, as `fit_cache` does.
     """
 
     reason: str
     remedy: str
     gain_ms: float
+    in_parts: bool = False
 
 
 @dataclass(frozen=True, slots=True)

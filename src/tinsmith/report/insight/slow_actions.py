@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tinsmith.estimate.slow import IN_PARTS
-from tinsmith.report.commands import PLACES, Places, again
+from tinsmith.report.commands import Places, again
+from tinsmith.report.insight.ranking import by_remedy
 from tinsmith.report.insight.schema import Action, Layer, Speed
 from tinsmith.units import milliseconds, share
 
@@ -14,7 +14,6 @@ WORTH = 0.02
 LEAST_MS = 0.1
 """And this time at least."""
 MOST = 3
-_OF_TIME = "of the time on one core, estimated"
 
 
 def slow_actions(layers: Sequence[Layer], speed: Speed | None, places: Places | None = None) -> tuple[Action, ...]:
@@ -27,33 +26,27 @@ def slow_actions(layers: Sequence[Layer], speed: Speed | None, places: Places | 
     """
     if speed is None:
         return ()
-    remedies: dict[str, list[Layer]] = {}
-    for layer in layers:
-        if layer.slow is not None:
-            remedies.setdefault(layer.slow.remedy, []).append(layer)
-    gains = {remedy: sum(_gain(layer) for layer in slow) for remedy, slow in remedies.items()}
-    worth = [remedy for remedy in gains if gains[remedy] >= max(WORTH * speed.single_ms, LEAST_MS)]
-    split = [remedy for remedy in worth if places is not None and IN_PARTS in remedy]
-    return tuple(
-        Action(
-            title=f"Save about {milliseconds(gains[remedy])} of {milliseconds(speed.single_ms)}"
-            + (" by splitting layers" if remedy in split else ""),
-            why=f"{_which(remedies[remedy])}: {_reason(remedies[remedy][0])} {remedy}",
-            command=again(["--fit-cache"], places or PLACES) if remedy in split else "",
-            effect=f"{share(gains[remedy] / speed.single_ms)} {_OF_TIME}",
-            layers=tuple(layer.name for layer in remedies[remedy]),
-        )
-        for remedy in sorted(worth, key=lambda remedy: -gains[remedy])[:MOST]
+    least = max(WORTH * speed.single_ms, LEAST_MS)
+    worth = [found for found in by_remedy(layers) if found[1] >= least][:MOST]
+    return tuple(_action(remedy, gain, slow, speed, places) for remedy, gain, slow in worth)
+
+
+def _action(remedy: str, gain: float, slow: Sequence[Layer], speed: Speed, places: Places | None) -> Action:
+    split = places is not None and all(layer.slow is not None and layer.slow.in_parts for layer in slow)
+    return Action(
+        title=f"Save about {milliseconds(gain)} of {milliseconds(speed.single_ms)}"
+        + (" by splitting layers" if split else ""),
+        why=f"{_which(slow)}: {_reason(slow[0])} {remedy}",
+        command=again(["--fit-cache"], places) if split and places is not None else "",
+        effect=f"{share(gain / speed.single_ms)} of the time on one core, estimated",
+        layers=tuple(layer.name for layer in slow),
+        question="speed",
     )
 
 
 def saves_time(action: Action) -> bool:
     """Whether an action is one of `slow_actions`."""
-    return action.effect.endswith(_OF_TIME)
-
-
-def _gain(layer: Layer) -> float:
-    return 0.0 if layer.slow is None else layer.slow.gain_ms
+    return action.question == "speed"
 
 
 def _reason(layer: Layer) -> str:
